@@ -1,0 +1,6 @@
+//! Values and algorithms with no Redis state: time, numbers, patterns, quoting, checksums, randomness.
+//!
+//! *Does not know:* anything else in this crate; no clock, no I/O, no global.
+
+pub mod hash;
+pub mod millis;

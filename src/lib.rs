@@ -1,0 +1,10 @@
+//! Redstart: a redis-server for Linux.
+//!
+//! *Cores decide, the shell acts.* The pure side (`base` to `command`) has no clock, no socket, no file and no
+//! thread; the kernel side (`sys`, `net`) knows nothing of Redis; `server` joins the two. ARCHITECTURE.md holds
+//! the map, the invariants and the order in which to read.
+
+pub mod base;
+pub mod config;
+pub mod ds;
+pub mod sys;
