@@ -1,0 +1,110 @@
+//! [`Call`]: everything about one invocation and nothing about the server.
+//!
+//! A handler does three things, in this order: it *looks* (keyspace), *answers* (`call.reply`), *tells*
+//! (`call.modified`, `call.fx`). *Counterpart in C Redis:* `client *c` as command procedures use it.
+
+use crate::base::millis::Millis;
+use crate::call::effects::Replicate;
+use crate::call::{Args, BlockOn, CmdError, Effects, Event};
+use crate::resp::{Argv, ReplyBuf};
+
+pub type CmdResult = Result<(), CmdError>;
+
+/// Index of a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DbId(pub u32);
+
+/// A connection's id: never used twice while the process lives. 0 is the server itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// On whose behalf the command runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    #[default]
+    Client,
+    /// Inside EXEC: may not block.
+    Exec,
+    /// Called by a script: may not block.
+    Script,
+    /// Replayed from the append only file.
+    Aof,
+    /// From our master.
+    Master,
+    /// The server itself: expiry, eviction.
+    Internal,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller {
+    pub client: ClientId,
+    pub db: DbId,
+    pub origin: Origin,
+    /// CLIENT NO-TOUCH: reading does not change access times.
+    pub no_touch: bool,
+}
+
+pub struct Call<'a> {
+    /// `argv[0]` included.
+    pub args: Args<'a>,
+    pub caller: Caller,
+    /// Frozen for the whole unit.
+    pub now: Millis,
+    pub reply: &'a mut ReplyBuf,
+    pub fx: &'a mut Effects,
+}
+
+impl<'a> Call<'a> {
+    #[inline]
+    pub fn arg(&self, i: usize) -> &'a [u8] {
+        self.args.get(i)
+    }
+
+    #[inline]
+    pub fn db(&self) -> DbId {
+        self.caller.db
+    }
+
+    /// `key` of the selected database changed by `event`, `changes` times.
+    #[inline]
+    pub fn modified(&mut self, key: &[u8], event: Event, changes: u64) {
+        self.modified_in(self.caller.db, key, event, changes);
+    }
+
+    #[inline]
+    pub fn modified_in(&mut self, db: DbId, key: &[u8], event: Event, changes: u64) {
+        self.fx.dirty += changes;
+        self.fx.touch(db, key);
+        self.fx.notify(db, event, key);
+    }
+
+    /// A further event of the same change.
+    pub fn notify(&mut self, key: &[u8], event: Event) {
+        self.fx.notify(self.caller.db, event, key);
+    }
+
+    /// Replaces the command in the stream to AOF and replicas.
+    pub fn replicate_as(&mut self, args: &[&[u8]]) {
+        self.fx.replicate = Replicate::Rewritten;
+        self.fx.also(self.caller.db, args);
+    }
+
+    /// [`Call::replicate_as`] for a command whose arguments are made one by one.
+    pub fn replicate_argv(&mut self, argv: Argv) {
+        self.fx.replicate = Replicate::Rewritten;
+        if self.fx.wants.ops {
+            self.fx.ops.push(crate::call::effects::Op { db: self.caller.db, argv });
+        }
+    }
+
+    /// Whether somebody will read an operation: asked before one is composed at some cost.
+    #[inline]
+    pub fn wants_ops(&self) -> bool {
+        self.fx.wants.ops
+    }
+
+    /// Leaves no reply: the caller waits for one of `keys` and the command runs again when one of them changes.
+    pub fn block_on<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>, deadline: Option<Millis>) {
+        self.fx.block = Some(BlockOn { keys: keys.map(Box::from).collect(), deadline });
+    }
+}

@@ -1,0 +1,146 @@
+//! [`Effects`]: what the rest of the server must be told after a command, as one value.
+//!
+//! *Duty:* collect, in the order in which they happened, the changes that AOF and replicas replay, the keys touched,
+//! the notifications, the wish to block and the values to free. `server::exec` drains it, destructured
+//! exhaustively, so that a new field is a compile error until somebody handles it.
+//! *Invariant:* nothing is recorded that [`Wants`] says nobody will read.
+//! *Counterpart in C Redis:* `alsoPropagate`, `signalModifiedKey`, `notifyKeyspaceEvent`, `server.dirty`.
+
+use crate::base::millis::Millis;
+use crate::call::DbId;
+use crate::resp::Argv;
+
+/// Who listens, asked once per unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wants {
+    /// AOF or replicas exist: record operations.
+    pub ops: bool,
+    /// Somebody watches, tracks, or waits for keys: record touched keys.
+    pub touched: bool,
+    /// The event classes to record: those that `notify-keyspace-events` asks for.
+    pub events: Class,
+}
+
+/// A set of keyspace event classes, one bit each (the letters of `notify-keyspace-events`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Class(pub u16);
+
+impl Class {
+    pub const GENERIC: Class = Class(1 << 0);
+    pub const STRING: Class = Class(1 << 1);
+    pub const LIST: Class = Class(1 << 2);
+    pub const SET: Class = Class(1 << 3);
+    pub const HASH: Class = Class(1 << 4);
+    pub const ZSET: Class = Class(1 << 5);
+    pub const EXPIRED: Class = Class(1 << 6);
+    pub const EVICTED: Class = Class(1 << 7);
+    pub const STREAM: Class = Class(1 << 8);
+    pub const KEY_MISS: Class = Class(1 << 9);
+    pub const NEW: Class = Class(1 << 10);
+
+    #[inline]
+    pub fn has(self, other: Class) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// A named keyspace event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub class: Class,
+    pub name: &'static str,
+}
+
+impl Event {
+    pub const fn new(class: Class, name: &'static str) -> Event {
+        Event { class, name }
+    }
+}
+
+/// An event that happened to a key.
+#[derive(Debug)]
+pub struct Notice {
+    pub event: Event,
+    pub db: DbId,
+    pub key: Box<[u8]>,
+}
+
+/// The caller wants to wait for one of these keys.
+#[derive(Debug)]
+pub struct BlockOn {
+    pub keys: Vec<Box<[u8]>>,
+    /// When to give up; `None`: never.
+    pub deadline: Option<Millis>,
+}
+
+/// How the command itself goes to AOF and replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replicate {
+    /// As it was received, if it changed something.
+    #[default]
+    Verbatim,
+    /// By the operations it recorded.
+    Rewritten,
+}
+
+/// One operation to replay.
+#[derive(Debug)]
+pub struct Op {
+    pub db: DbId,
+    pub argv: Argv,
+}
+
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub wants: Wants,
+    /// Changes to the data set, as `rdb_changes_since_last_save` counts them.
+    pub dirty: u64,
+    pub ops: Vec<Op>,
+    pub replicate: Replicate,
+    pub touched: Vec<(DbId, Box<[u8]>)>,
+    pub events: Vec<Notice>,
+    pub block: Option<BlockOn>,
+    /// Whole data sets and large values, to be freed on the background thread.
+    pub garbage: Vec<Box<dyn std::any::Any + Send>>,
+    pub counts: Counts,
+}
+
+/// Counters of INFO stats that the keyspace moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired: u64,
+    pub lazyfreed: u64,
+}
+
+impl Effects {
+    /// Nothing happened beyond counting: the common case, checked before anything is drained.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.ops.is_empty()
+            && self.touched.is_empty()
+            && self.events.is_empty()
+            && self.garbage.is_empty()
+            && self.block.is_none()
+    }
+
+    /// Records an operation that the command brings with it (a lazy expiry's DEL).
+    pub fn also(&mut self, db: DbId, args: &[&[u8]]) {
+        if self.wants.ops {
+            self.ops.push(Op { db, argv: Argv::from_args(args) });
+        }
+    }
+
+    pub fn notify(&mut self, db: DbId, event: Event, key: &[u8]) {
+        if self.wants.events.has(event.class) {
+            self.events.push(Notice { event, db, key: key.into() });
+        }
+    }
+
+    pub fn touch(&mut self, db: DbId, key: &[u8]) {
+        if self.wants.touched {
+            self.touched.push((db, key.into()));
+        }
+    }
+}

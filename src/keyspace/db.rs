@@ -1,0 +1,250 @@
+//! [`Db`]: one database: its entries and the timing wheel of their deadlines.
+//!
+//! *Duty:* keep entries, stamps and wheel in step. *Does not know:* other databases, events, replication.
+//! *Counterpart in C Redis:* `redisDb`.
+//!
+//! Deadlines. Every key that expires has one record in the wheel that fires at its deadline *or before*. The record
+//! holds no pointer, only 40 bits of the key's hash, and an id; the entry's stamp holds the id of the one record that
+//! counts. So a key that goes away leaves its record behind (it fires and finds nothing), and a deadline that moves
+//! back keeps its record (it fires early and is filed anew). Only a deadline that moves forward needs a second one.
+//! Left-behind records are counted, and swept when they are the majority.
+
+use super::entries::{Entries, EntryMut, partial_hash};
+use super::entry::{EntryRef, New, Stamp, Taken};
+use crate::base::hash::HashSeed;
+use crate::base::millis::Millis;
+use crate::ds::wheel::{Fired, Wheel};
+
+/// What happens to a key's deadline when its value is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expire {
+    Keep,
+    Clear,
+    At(Millis),
+}
+
+pub struct Db {
+    pub entries: Entries,
+    wheel: Wheel,
+    /// Keys with a deadline.
+    volatile: usize,
+    /// Sum of all deadlines, from which INFO's average TTL follows without a sample.
+    deadline_sum: i128,
+    fired: Vec<Fired>,
+}
+
+/// Left-behind records up to this many are not worth a sweep.
+const STALE_FLOOR: usize = 4096;
+
+impl Db {
+    pub fn new(seed: HashSeed) -> Db {
+        Db { entries: Entries::new(seed), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn volatile(&self) -> usize {
+        self.volatile
+    }
+
+    /// Mean time to live of the keys that have one, in ms; 0 when there are none.
+    pub fn average_ttl(&self, now: Millis) -> i64 {
+        match self.volatile {
+            0 => 0,
+            n => ((self.deadline_sum / n as i128) as i64).saturating_sub(now.0).max(0),
+        }
+    }
+
+    /// How late the oldest overdue key is, in ms.
+    pub fn expire_lag(&self, now: Millis) -> i64 {
+        self.wheel.lag(now)
+    }
+
+    pub fn wheel_bytes(&self) -> usize {
+        self.wheel.memory_usage()
+    }
+
+    /// An empty database in place of this one; what was there is returned, to be freed wherever is best.
+    pub fn take(&mut self) -> Db {
+        let fresh = Db {
+            entries: self.entries.fresh(),
+            wheel: Wheel::new(),
+            volatile: 0,
+            deadline_sum: 0,
+            fired: Vec::new(),
+        };
+        std::mem::replace(self, fresh)
+    }
+
+    /// Sets a key's value; returns what the old value owned, if there was one.
+    pub fn put(&mut self, key: &[u8], value: New<'_>, expire: Expire, access: u32, now: Millis) -> Option<Taken> {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
+        match entries.get_mut(hash, key) {
+            Some(mut entry) => {
+                let old = entry.entry().stamp();
+                let stamp = match expire {
+                    Expire::Keep => old,
+                    Expire::Clear => deadlines.moved(old, None, hash, now),
+                    Expire::At(at) => deadlines.moved(old, Some(at), hash, now),
+                };
+                Some(entry.replace(stamp, access, value))
+            }
+            None => {
+                let stamp = match expire {
+                    Expire::At(at) => deadlines.moved(None, Some(at), hash, now),
+                    _ => None,
+                };
+                entries.insert(hash, key, stamp, access, value);
+                None
+            }
+        }
+    }
+
+    /// Sets or clears a key's deadline; `false` when there is no such key.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, now: Millis) -> bool {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Some(mut entry) = entries.get_mut(hash, key) else { return false };
+        let old = entry.entry().stamp();
+        let stamp = Deadlines { wheel, volatile, deadline_sum }.moved(old, deadline, hash, now);
+        entry.set_stamp(stamp);
+        true
+    }
+
+    /// Takes a key out, whatever its deadline.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Taken> {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let entry = entries.get_mut(hash, key)?;
+        Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, Millis(0));
+        Some(entry.remove())
+    }
+
+    /// The entry of `key`, or, if its deadline has passed at `now`, what is left after taking it out.
+    #[inline]
+    pub fn live(&mut self, key: &[u8], now: Millis) -> Live<'_> {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        match entries.get_mut(hash, key) {
+            None => Live::Absent,
+            Some(entry) if !entry.entry().is_expired(now) => Live::Present(entry),
+            Some(entry) => {
+                Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, now);
+                Live::Expired(entry.remove())
+            }
+        }
+    }
+
+    /// Takes out overdue keys, at most `budget` steps of work: `expired` sees each key before it goes, and then what
+    /// its value owned. `true`: there may be more.
+    pub fn expire_some(&mut self, now: Millis, budget: usize, mut expired: impl FnMut(Overdue<'_>)) -> bool {
+        let mut fired = std::mem::take(&mut self.fired);
+        let progress = self.wheel.advance(now, budget, &mut fired);
+        for window in 0..fired.len().div_ceil(PREFETCH) {
+            let chunk = &fired[window * PREFETCH..fired.len().min((window + 1) * PREFETCH)];
+            chunk.iter().for_each(|f| self.entries.prefetch_bucket(widened(f)));
+            chunk.iter().for_each(|f| self.entries.prefetch_entry(widened(f)));
+            for f in chunk {
+                self.expire_one(f, now, &mut expired);
+            }
+        }
+        fired.clear();
+        self.fired = fired;
+        self.sweep(budget);
+        progress.more
+    }
+
+    fn expire_one(&mut self, fired: &Fired, now: Millis, expired: &mut impl FnMut(Overdue<'_>)) {
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Some(mut entry) = entries.by_record(fired.hash40, fired.id) else {
+            wheel.forget_stale();
+            return;
+        };
+        let stamp = entry.entry().stamp().expect("found by its stamp");
+        if stamp.deadline > now {
+            let record = wheel.file(now, fired.hash40, stamp.deadline);
+            entry.set_stamp(Some(Stamp { record, ..stamp }));
+            return;
+        }
+        expired(Overdue::Key(entry.entry()));
+        *volatile -= 1;
+        *deadline_sum -= stamp.deadline.0 as i128;
+        expired(Overdue::Value(entry.remove()));
+    }
+
+    /// Throws records out that no entry counts on any more, when they are the majority.
+    fn sweep(&mut self, budget: usize) {
+        if self.wheel.stale() > STALE_FLOOR && self.wheel.stale() * 2 > self.wheel.len() {
+            let entries = &mut self.entries;
+            self.wheel.compact(budget, |hash40, id| entries.by_record(hash40, id).is_some());
+        }
+    }
+
+    /// When the next record fires at the earliest.
+    pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        self.wheel.next_due(now)
+    }
+}
+
+const PREFETCH: usize = 16;
+
+fn widened(fired: &Fired) -> u64 {
+    fired.hash40 & 0xffff_ffff | (fired.hash40 >> 32) << 56
+}
+
+/// An overdue key on its way out.
+pub enum Overdue<'a> {
+    Key(EntryRef<'a>),
+    Value(Taken),
+}
+
+/// What a lookup met.
+pub enum Live<'a> {
+    Absent,
+    Present(EntryMut<'a>),
+    /// The key was overdue and is gone; this is what its value owned.
+    Expired(Taken),
+}
+
+/// The books of a database's deadlines, apart from its entries.
+struct Deadlines<'a> {
+    wheel: &'a mut Wheel,
+    volatile: &'a mut usize,
+    deadline_sum: &'a mut i128,
+}
+
+impl Deadlines<'_> {
+    /// Books a change of deadline and returns the stamp that the entry must carry.
+    fn moved(&mut self, old: Option<Stamp>, new: Option<Millis>, hash: u64, now: Millis) -> Option<Stamp> {
+        if let Some(stamp) = old {
+            *self.volatile -= 1;
+            *self.deadline_sum -= stamp.deadline.0 as i128;
+        }
+        let Some(deadline) = new else {
+            if old.is_some() {
+                self.wheel.note_stale();
+            }
+            return None;
+        };
+        *self.volatile += 1;
+        *self.deadline_sum += deadline.0 as i128;
+        let record = match old {
+            Some(stamp) if deadline >= stamp.deadline => stamp.record,
+            _ => {
+                if old.is_some() {
+                    self.wheel.note_stale();
+                }
+                self.wheel.file(now, partial_hash(hash), deadline)
+            }
+        };
+        Some(Stamp { deadline, record })
+    }
+}

@@ -1,0 +1,323 @@
+//! [`Entries`]: the keys of one database, owned: a table of thin pointers and the arena of blocks behind them.
+//!
+//! *Duty:* lend entries out under the borrow checker's eye ([`EntryRef`], [`EntryMut`]), so that nobody above this
+//! file meets a pointer. *Does not know:* expiry rules, events, databases.
+//! *Invariants:* every pointer in the table is an entry that [`entry::write`] filled in a block of `blocks`;
+//! `outside` counts the entries that own memory beside their block. Dropping walks the entries only if there are
+//! such; otherwise the arena goes as a whole.
+//! *Counterpart in C Redis:* `db->dict`.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+
+use super::entry::{self, EntryCell, EntryRef, New, Stamp, Taken, View};
+use crate::base::hash::HashSeed;
+use crate::ds::blocks::Blocks;
+use crate::ds::table::{Slot, Table};
+use crate::value::Value;
+
+pub struct Entries {
+    table: Table,
+    blocks: Blocks,
+    seed: HashSeed,
+    outside: usize,
+}
+
+/// The handle that the table keeps of an entry.
+fn handle_of(at: NonNull<u8>) -> u64 {
+    at.as_ptr() as usize as u64
+}
+
+fn pointer_of(handle: u64) -> NonNull<u8> {
+    NonNull::new(handle as usize as *mut u8).expect("the table holds no null")
+}
+
+/// The entry behind a handle.
+///
+/// # Safety
+/// The handle comes from the table of the `Entries` that is borrowed for `'a`.
+unsafe fn entry_of<'a>(handle: u64) -> EntryRef<'a> {
+    // SAFETY: the module's invariant.
+    unsafe { EntryRef::from_ptr(pointer_of(handle)) }
+}
+
+fn owns_outside(value: &New<'_>) -> bool {
+    match value {
+        New::Int(_) => false,
+        New::Bytes(b) => b.len() > entry::INLINE_MAX,
+        New::Owned(_) | New::Object(_) => true,
+    }
+}
+
+impl Entries {
+    pub fn new(seed: HashSeed) -> Entries {
+        Entries { table: Table::new(), blocks: Blocks::new(), seed, outside: 0 }
+    }
+
+    /// An empty set of entries under the same seed.
+    pub fn fresh(&self) -> Entries {
+        Entries::new(self.seed.clone())
+    }
+
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.seed.hash(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    #[inline]
+    fn slot(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        // SAFETY: handles of our own table.
+        self.table.find(hash, |h| unsafe { entry_of(h) }.key() == key)
+    }
+
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
+        let slot = self.slot(hash, key)?;
+        // SAFETY: a handle of our table, borrowed with `self`.
+        Some(unsafe { entry_of(self.table.get(slot)) })
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
+        let slot = self.slot(hash, key)?;
+        let at = pointer_of(self.table.get(slot));
+        Some(EntryMut { entries: self, slot, at })
+    }
+
+    /// The entry with this partial hash (see [`partial_hash`]) whose stamp names `record`.
+    pub fn by_record(&mut self, partial: u64, record: u16) -> Option<EntryMut<'_>> {
+        // SAFETY: handles of our own table.
+        let is_it = |h| unsafe { entry_of(h) }.stamp().is_some_and(|s| s.record == record);
+        let slot = self.table.find(widen(partial), is_it)?;
+        let at = pointer_of(self.table.get(slot));
+        Some(EntryMut { entries: self, slot, at })
+    }
+
+    /// Adds a key that is not there.
+    pub fn insert(&mut self, hash: u64, key: &[u8], stamp: Option<Stamp>, access: u32, value: New<'_>) {
+        self.outside += owns_outside(&value) as usize;
+        let at = self.blocks.alloc(entry::needed(key, stamp.is_some(), &value));
+        // SAFETY: a fresh block of the size needed overlaps nothing.
+        unsafe { entry::write(at, key, stamp, access, value) };
+        let seed = &self.seed;
+        // SAFETY: handles of our own table.
+        self.table.insert(hash, handle_of(at), |h| seed.hash(unsafe { entry_of(h) }.key()));
+    }
+
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch_bucket(hash);
+    }
+
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        self.table.prefetch_candidates(hash);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        // SAFETY: handles of our own table, borrowed with `self`.
+        self.table.iter().map(|h| unsafe { entry_of(h) })
+    }
+
+    /// One step of SCAN: calls `visit` for each entry of a bucket and returns the next cursor, 0 at the end.
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(EntryRef<'a>)) -> u64 {
+        // SAFETY: handles of our own table, borrowed with `self`.
+        self.table.scan(cursor, |h| visit(unsafe { entry_of(h) }))
+    }
+
+    /// A random entry, each about as likely as any other. `random` gives random bits.
+    pub fn random(&self, random: impl FnMut() -> u64) -> Option<EntryRef<'_>> {
+        // SAFETY: a handle of our own table, borrowed with `self`.
+        self.table.random(random).map(|h| unsafe { entry_of(h) })
+    }
+
+    /// Tells the table to put off growing and shrinking while a child process shares the memory.
+    pub fn hold_back_resize(&mut self, hold: bool) {
+        self.table.hold_back_resize(hold);
+    }
+
+    /// Bytes of table and arena held from the allocator.
+    pub fn held_bytes(&self) -> usize {
+        self.table.memory_usage() + self.blocks.held_bytes()
+    }
+
+    /// Of these, bytes of the arena that hold no entry at the moment.
+    pub fn spare_bytes(&self) -> usize {
+        self.blocks.held_bytes() - self.blocks.used_bytes()
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub fn needs_walk(&self) -> bool {
+        self.outside > 0
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        if self.outside == 0 {
+            return;
+        }
+        for handle in self.table.iter() {
+            // SAFETY: each entry is visited once and never read again; its block goes with the arena.
+            drop(unsafe { EntryCell::from_ptr(pointer_of(handle)) }.take_outside());
+        }
+    }
+}
+
+/// The 40 bits of a hash that a timing-wheel record keeps: enough to find the bucket and to compare the tag.
+pub fn partial_hash(hash: u64) -> u64 {
+    hash & 0xffff_ffff | (hash >> 56) << 32
+}
+
+fn widen(partial: u64) -> u64 {
+    partial & 0xffff_ffff | (partial >> 32) << 56
+}
+
+/// An entry borrowed for writing. It may move to another block while it is changed; the table follows.
+pub struct EntryMut<'a> {
+    entries: &'a mut Entries,
+    slot: Slot,
+    at: NonNull<u8>,
+}
+
+impl<'a> EntryMut<'a> {
+    #[inline]
+    fn cell(&mut self) -> EntryCell {
+        // SAFETY: `entries` is borrowed for writing, so nobody else reads the entry.
+        unsafe { EntryCell::from_ptr(self.at) }
+    }
+
+    #[inline]
+    pub fn entry(&self) -> EntryRef<'_> {
+        // SAFETY: the entry lives while `entries` is borrowed and `self` is not changed.
+        unsafe { EntryRef::from_ptr(self.at) }
+    }
+
+    #[inline]
+    pub fn into_entry(self) -> EntryRef<'a> {
+        // SAFETY: the exclusive borrow ends in a shared one of the same life.
+        unsafe { EntryRef::from_ptr(self.at) }
+    }
+
+    #[inline]
+    pub fn set_access(&mut self, access: u32) {
+        self.cell().set_access(access);
+    }
+
+    /// Replaces an integer in place; `false` when the entry holds something else.
+    #[inline]
+    pub fn set_int(&mut self, value: i64) -> bool {
+        self.cell().set_int(value)
+    }
+
+    pub fn object_mut(&mut self) -> Option<&mut Value> {
+        // SAFETY: the value is owned by the entry, which is borrowed for writing as long as `self` is.
+        self.cell().object_mut().map(|v| unsafe { &mut *std::ptr::from_mut(v) })
+    }
+
+    /// Edits the value as a string of its own buffer, moving it there first if it lies in the entry.
+    pub fn edit_string<R>(&mut self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let own = match self.entry().view() {
+            View::Int(i) => {
+                let mut digits = Vec::new();
+                crate::base::num::write_i64(&mut digits, i);
+                Some(digits)
+            }
+            View::Str(s) if self.entry().outside_len() == 0 => Some(s.to_vec()),
+            _ => None,
+        };
+        if let Some(buffer) = own {
+            let (stamp, access) = (self.entry().stamp(), self.entry().access());
+            self.replace(stamp, access, New::Owned(buffer));
+        }
+        self.cell().edit_buffer(edit).expect("the value was just given a buffer")
+    }
+
+    /// Gives the entry another value and stamp; returns what the old value owned.
+    pub fn replace(&mut self, stamp: Option<Stamp>, access: u32, value: New<'_>) -> Taken {
+        let room = Blocks::class_size(self.entry().block_len());
+        if self.entry().stamp().is_some() == stamp.is_some() {
+            // SAFETY: the entry is ours alone; a value on its way in never lies inside an entry (`New::Bytes` from
+            // another entry would need a shared borrow of `entries`).
+            if unsafe { entry::overwrite_plain(self.at, room, access, &value) } {
+                if let Some(stamp) = stamp {
+                    self.cell().set_stamp(stamp);
+                }
+                return Taken::Plain;
+            }
+        }
+        let taken = self.take_outside();
+        self.entries.outside += owns_outside(&value) as usize;
+        self.rebuild(stamp, access, value);
+        taken
+    }
+
+    /// Sets or removes the stamp; the block moves when it needs room for one, or gives it back.
+    pub fn set_stamp(&mut self, stamp: Option<Stamp>) {
+        match (self.entry().stamp(), stamp) {
+            (Some(_), Some(stamp)) => self.cell().set_stamp(stamp),
+            (None, None) => {}
+            _ => {
+                let access = self.entry().access();
+                let grown_from = self.entry().encoding();
+                match self.entry().view() {
+                    View::Int(i) => self.rebuild(stamp, access, New::Int(i)),
+                    View::Str(s) if self.entry().outside_len() == 0 => {
+                        let copy = s.to_vec();
+                        self.rebuild(stamp, access, New::Bytes(&copy));
+                    }
+                    _ => {
+                        let value = match self.cell().take_outside() {
+                            Taken::Buffer(buffer) => New::Owned(buffer),
+                            Taken::Object(object) => New::Object(object),
+                            Taken::Plain => unreachable!("a value outside its block is a buffer or an object"),
+                        };
+                        self.rebuild(stamp, access, value);
+                    }
+                }
+                debug_assert_eq!(grown_from, self.entry().encoding());
+            }
+        }
+    }
+
+    /// Takes the key out of the table; returns what its value owned.
+    pub fn remove(mut self) -> Taken {
+        let taken = self.take_outside();
+        let len = self.entry().block_len();
+        let entries = self.entries;
+        let seed = &entries.seed;
+        // SAFETY: handles of our own table; the removed one is dead but its key bytes still stand.
+        entries.table.remove(self.slot, |h| seed.hash(unsafe { entry_of(h) }.key()));
+        entries.blocks.free(self.at, len);
+        taken
+    }
+
+    fn take_outside(&mut self) -> Taken {
+        let taken = self.cell().take_outside();
+        self.entries.outside -= !matches!(taken, Taken::Plain) as usize;
+        taken
+    }
+
+    /// Writes the entry anew in a block of the right size. The old value's outside memory is not looked at.
+    fn rebuild(&mut self, stamp: Option<Stamp>, access: u32, value: New<'_>) {
+        let old_len = self.entry().block_len();
+        let needed = entry::needed(self.entry().key(), stamp.is_some(), &value);
+        let at = self.entries.blocks.alloc(needed);
+        // SAFETY: a fresh block; the key is read from the old one, which is freed afterwards.
+        unsafe { entry::write(at, self.entry().key(), stamp, access, value) };
+        self.entries.table.replace(self.slot, handle_of(at));
+        self.entries.blocks.free(self.at, old_len);
+        self.at = at;
+    }
+}

@@ -1,0 +1,378 @@
+//! Requests: bytes to argument spans, in place.
+//!
+//! *Duty:* cut as many whole commands as are there (up to a batch) out of a read buffer without copying one of
+//! their bytes. An argument is a [`Span`] of the buffer; a command is a run of spans in the [`Batch`].
+//!
+//! *Does not know:* whose buffer it is, what a command means. *Counterpart in C Redis:* `processMultibulkBuffer`
+//! and `processInlineBuffer`.
+//!
+//! A command that is only half there leaves a [`Partial`], which remembers how far it was cut (relative to the
+//! command's first byte, so that the buffer may move), and no byte of it is looked at twice. What a client promises
+//! (`*1000000`, `$536870912`) reserves nothing: memory grows with the bytes that have arrived.
+//!
+//! An inline line with quotes is decoded in place: decoding never makes it longer.
+
+use crate::base::num;
+use crate::base::quote;
+
+/// Longest inline line, and longest `*N` or `$N` header, in bytes.
+pub const INLINE_MAX: usize = 64 * 1024;
+/// Commands parsed ahead at most, so that their keys can be prefetched together.
+pub const BATCH_MAX: usize = 32;
+/// Before authentication: arguments at most, and bytes of one argument at most.
+const UNAUTH_ARGS: i64 = 10;
+const UNAUTH_BULK: i64 = 16 * 1024;
+
+/// One argument: where it lies in the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub at: u32,
+    pub len: u32,
+}
+
+impl Span {
+    #[inline]
+    pub fn of(self, buf: &[u8]) -> &[u8] {
+        &buf[self.at as usize..self.at as usize + self.len as usize]
+    }
+}
+
+/// One parsed command: its spans, and the offset of the first byte behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Parsed {
+    first: u32,
+    count: u32,
+    pub end: u32,
+}
+
+/// Commands cut from one buffer, in order. Kept and cleared between turns, so steady state allocates nothing.
+#[derive(Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    commands: Vec<Parsed>,
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.commands.clear();
+        if self.spans.capacity() > 64 * 1024 {
+            self.spans = Vec::new();
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    #[inline]
+    pub fn command(&self, i: usize) -> Parsed {
+        self.commands[i]
+    }
+
+    #[inline]
+    pub fn spans(&self, command: Parsed) -> &[Span] {
+        &self.spans[command.first as usize..(command.first + command.count) as usize]
+    }
+}
+
+/// What is known of a command whose rest has not arrived. Offsets count from the command's first byte.
+#[derive(Default, Debug)]
+pub struct Partial {
+    spans: Vec<Span>,
+    args_left: u32,
+    bulk_len: Option<u32>,
+    at: u32,
+}
+
+impl Partial {
+    /// Bytes that the parser holds for the half command beside the buffer itself.
+    pub fn memory(&self) -> usize {
+        self.spans.capacity() * std::mem::size_of::<Span>()
+    }
+
+    /// Bytes, counted from the command's first, that must be there before parsing can get on; a hint for reading.
+    pub fn wanted(&self) -> usize {
+        self.at as usize + self.bulk_len.map_or(1, |n| n as usize + 2)
+    }
+}
+
+/// What the connection may ask for at this moment.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// `proto-max-bulk-len`, bytes.
+    pub max_bulk: u64,
+    pub authenticated: bool,
+}
+
+/// Why the bytes are no request. The text follows `ERR Protocol error: ` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    TooBigInline,
+    UnbalancedQuotes,
+    TooBigCountString,
+    InvalidCount,
+    UnauthenticatedCount,
+    TooBigBulkString,
+    ExpectedDollar(u8),
+    InvalidBulk,
+    UnauthenticatedBulk,
+}
+
+impl ProtocolError {
+    /// The reply line, without the leading `-` and the line end.
+    pub fn message(self) -> Vec<u8> {
+        let text: &[u8] = match self {
+            ProtocolError::TooBigInline => b"too big inline request",
+            ProtocolError::UnbalancedQuotes => b"unbalanced quotes in request",
+            ProtocolError::TooBigCountString => b"too big mbulk count string",
+            ProtocolError::InvalidCount => b"invalid multibulk length",
+            ProtocolError::UnauthenticatedCount => b"unauthenticated multibulk length",
+            ProtocolError::TooBigBulkString => b"too big bulk count string",
+            ProtocolError::ExpectedDollar(_) => b"expected '$', got '",
+            ProtocolError::InvalidBulk => b"invalid bulk length",
+            ProtocolError::UnauthenticatedBulk => b"unauthenticated bulk length",
+        };
+        let mut out = b"ERR Protocol error: ".to_vec();
+        out.extend_from_slice(text);
+        if let ProtocolError::ExpectedDollar(got) = self {
+            out.push(if got == b'\r' || got == b'\n' { b' ' } else { got });
+            out.push(b'\'');
+        }
+        out
+    }
+}
+
+/// How a parse ended: how many bytes of whole commands are behind us, and whether it is worth going on.
+pub struct Progress {
+    /// Offset of the first byte that belongs to no parsed command.
+    pub consumed: usize,
+    pub end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The rest is not a whole command yet.
+    NeedMore,
+    /// The batch is full; there may be more commands.
+    BatchFull,
+    /// Everything behind `consumed` is not a request; the connection must be closed after the batch has run.
+    Error(ProtocolError),
+}
+
+enum Step {
+    Command { end: usize },
+    Skip { end: usize },
+    NeedMore,
+    Error(ProtocolError),
+}
+
+/// Cuts commands out of `buf[from..]` into `batch`, which is cleared first.
+pub fn parse(buf: &mut [u8], from: usize, partial: &mut Option<Box<Partial>>, limits: Limits, batch: &mut Batch) -> Progress {
+    batch.clear();
+    // What a command may ask for depends on those before it while the client is a stranger.
+    let most = if limits.authenticated { BATCH_MAX } else { 1 };
+    let mut at = from;
+    while at < buf.len() {
+        if batch.commands.len() >= most {
+            return Progress { consumed: at, end: End::BatchFull };
+        }
+        let first = batch.spans.len();
+        let step = if partial.is_some() || buf[at] == b'*' {
+            multibulk(buf, at, partial, limits, &mut batch.spans)
+        } else {
+            inline(buf, at, &mut batch.spans)
+        };
+        match step {
+            Step::Command { end } => {
+                batch.commands.push(Parsed {
+                    first: first as u32,
+                    count: (batch.spans.len() - first) as u32,
+                    end: end as u32,
+                });
+                at = end;
+            }
+            Step::Skip { end } => at = end,
+            Step::NeedMore => return Progress { consumed: at, end: End::NeedMore },
+            Step::Error(e) => return Progress { consumed: at, end: End::Error(e) },
+        }
+    }
+    Progress { consumed: at, end: End::NeedMore }
+}
+
+/// A header line's number: `buf[at]` is the `*` or `$`. Finds the `\r` and takes the byte behind it on trust, as C does.
+enum Header {
+    Number(i64, usize),
+    NotYet { seen: usize },
+    Bad,
+}
+
+#[inline]
+fn header(buf: &[u8], at: usize) -> Header {
+    let rest = &buf[at + 1..];
+    // One or two digits are nearly all headers there are.
+    if rest.len() >= 3 && rest[0].is_ascii_digit() && rest[1] == b'\r' {
+        return Header::Number((rest[0] - b'0') as i64, at + 4);
+    }
+    if rest.len() >= 4 && (b'1'..=b'9').contains(&rest[0]) && rest[1].is_ascii_digit() && rest[2] == b'\r' {
+        return Header::Number((rest[0] - b'0') as i64 * 10 + (rest[1] - b'0') as i64, at + 5);
+    }
+    let window = &rest[..rest.len().min(INLINE_MAX)];
+    match window.iter().position(|&b| b == b'\r') {
+        None => Header::NotYet { seen: rest.len() + 1 },
+        Some(i) if i + 1 >= rest.len() => Header::NotYet { seen: 0 },
+        Some(i) => match num::parse_i64(&rest[..i]) {
+            Some(n) => Header::Number(n, at + 1 + i + 2),
+            None => Header::Bad,
+        },
+    }
+}
+
+/// Parses one multibulk command that starts at `start`, from scratch or from where `partial` says.
+fn multibulk(buf: &[u8], start: usize, partial: &mut Option<Box<Partial>>, limits: Limits, spans: &mut Vec<Span>) -> Step {
+    let first = spans.len();
+    let (mut at, mut left, mut bulk_len);
+    match partial.take() {
+        Some(p) => {
+            spans.extend(p.spans.iter().map(|s| Span { at: s.at + start as u32, len: s.len }));
+            (at, left, bulk_len) = (start + p.at as usize, p.args_left, p.bulk_len);
+        }
+        None => match header(buf, start) {
+            Header::NotYet { seen } if seen > INLINE_MAX => return Step::Error(ProtocolError::TooBigCountString),
+            Header::NotYet { .. } => return Step::NeedMore,
+            Header::Bad => return Step::Error(ProtocolError::InvalidCount),
+            Header::Number(n, _) if n > i32::MAX as i64 => return Step::Error(ProtocolError::InvalidCount),
+            Header::Number(n, _) if n > UNAUTH_ARGS && !limits.authenticated => {
+                return Step::Error(ProtocolError::UnauthenticatedCount);
+            }
+            Header::Number(n, end) if n <= 0 => return Step::Skip { end },
+            Header::Number(n, end) => (at, left, bulk_len) = (end, n as u32, None),
+        },
+    }
+    while left > 0 {
+        let len = match bulk_len {
+            Some(len) => len as usize,
+            None => {
+                if at >= buf.len() {
+                    break;
+                }
+                match bulk_header(buf, at, limits) {
+                    Ok(Some((len, end))) => {
+                        at = end;
+                        bulk_len = Some(len);
+                        len as usize
+                    }
+                    Ok(None) => break,
+                    Err(e) => return Step::Error(e),
+                }
+            }
+        };
+        if buf.len() - at.min(buf.len()) < len + 2 {
+            break;
+        }
+        spans.push(Span { at: at as u32, len: len as u32 });
+        at += len + 2;
+        bulk_len = None;
+        left -= 1;
+    }
+    if left == 0 {
+        return Step::Command { end: at };
+    }
+    let base = start as u32;
+    let cut = spans.drain(first..).map(|s| Span { at: s.at - base, len: s.len }).collect();
+    *partial = Some(Box::new(Partial { spans: cut, args_left: left, bulk_len, at: (at - start) as u32 }));
+    Step::NeedMore
+}
+
+#[inline]
+fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usize)>, ProtocolError> {
+    if buf[at] != b'$' {
+        // The line must be whole before its first byte is judged, as in C.
+        return match header(buf, at) {
+            Header::NotYet { seen } if seen > INLINE_MAX => Err(ProtocolError::TooBigBulkString),
+            Header::NotYet { .. } => Ok(None),
+            _ => Err(ProtocolError::ExpectedDollar(buf[at])),
+        };
+    }
+    match header(buf, at) {
+        Header::NotYet { seen } if seen > INLINE_MAX => Err(ProtocolError::TooBigBulkString),
+        Header::NotYet { .. } => Ok(None),
+        Header::Bad => Err(ProtocolError::InvalidBulk),
+        // A buffer is addressed by 32 bits, so 4 GiB is the end whatever the parameter says.
+        Header::Number(n, _) if n < 0 || n as u64 > limits.max_bulk || n >= u32::MAX as i64 / 2 => {
+            Err(ProtocolError::InvalidBulk)
+        }
+        Header::Number(n, _) if n > UNAUTH_BULK && !limits.authenticated => Err(ProtocolError::UnauthenticatedBulk),
+        Header::Number(n, end) => Ok(Some((n as u32, end))),
+    }
+}
+
+/// Parses one inline line, decoding quotes in place.
+fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
+    let Some(newline) = buf[start..].iter().position(|&b| b == b'\n') else {
+        let too_big = buf.len() - start > INLINE_MAX;
+        return if too_big { Step::Error(ProtocolError::TooBigInline) } else { Step::NeedMore };
+    };
+    let end = start + newline + 1;
+    let mut line = start..start + newline;
+    if !line.is_empty() && buf[line.end - 1] == b'\r' {
+        line.end -= 1;
+    }
+    let Some(args) = quote::split_args(&buf[line]) else {
+        return Step::Error(ProtocolError::UnbalancedQuotes);
+    };
+    if args.is_empty() {
+        return Step::Skip { end };
+    }
+    let mut at = start;
+    for arg in &args {
+        buf[at..at + arg.len()].copy_from_slice(arg);
+        spans.push(Span { at: at as u32, len: arg.len() as u32 });
+        at += arg.len();
+    }
+    Step::Command { end }
+}
+
+/// A command that owns its bytes: queued by MULTI, parked by a blocking command, made by the server itself.
+#[derive(Clone, Debug, Default)]
+pub struct Argv {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Argv {
+    pub fn new() -> Argv {
+        Argv::default()
+    }
+
+    pub fn from_args(args: &[&[u8]]) -> Argv {
+        let mut argv = Argv::new();
+        args.iter().for_each(|a| argv.push(a));
+        argv
+    }
+
+    pub fn push(&mut self, arg: &[u8]) {
+        self.spans.push(Span { at: self.bytes.len() as u32, len: arg.len() as u32 });
+        self.bytes.extend_from_slice(arg);
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Heap bytes held.
+    pub fn memory(&self) -> usize {
+        self.bytes.capacity() + self.spans.capacity() * std::mem::size_of::<Span>()
+    }
+}
+
+#[cfg(test)]
+mod tests;

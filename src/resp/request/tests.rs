@@ -1,0 +1,86 @@
+//! The request parser: whole commands, cut ones, hostile ones.
+
+use super::*;
+
+const LIMITS: Limits = Limits { max_bulk: 512 << 20, authenticated: true };
+
+fn all(input: &[u8], limits: Limits) -> (Vec<Vec<Vec<u8>>>, End, usize) {
+    let mut buf = input.to_vec();
+    let (mut batch, mut partial, mut from, mut out) = (Batch::default(), None, 0, vec![]);
+    loop {
+        let progress = parse(&mut buf, from, &mut partial, limits, &mut batch);
+        for i in 0..batch.len() {
+            let spans = batch.spans(batch.command(i));
+            out.push(spans.iter().map(|s| s.of(&buf).to_vec()).collect());
+        }
+        from = progress.consumed;
+        if progress.end != End::BatchFull {
+            return (out, progress.end, from);
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_of_both_forms_is_cut_in_order() {
+    let (commands, end, consumed) = all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING \"a b\" 'c'\r\n\r\n*0\r\n*-1\r\nECHO x\n", LIMITS);
+    assert_eq!(commands.len(), 3);
+    assert_eq!(commands[0], [b"GET".to_vec(), b"k".to_vec()]);
+    assert_eq!(commands[1], [b"PING".to_vec(), b"a b".to_vec(), b"c".to_vec()]);
+    assert_eq!(commands[2], [b"ECHO".to_vec(), b"x".to_vec()]);
+    assert_eq!((end, consumed), (End::NeedMore, 62));
+}
+
+#[test]
+fn a_command_cut_at_every_byte_comes_out_whole() {
+    let input = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nhello\r\nworld\r\n*1\r\n$4\r\nPING\r\n";
+    for cut in 0..input.len() {
+        let (mut batch, mut partial) = (Batch::default(), None);
+        let mut buf = input[..cut].to_vec();
+        let first = parse(&mut buf, 0, &mut partial, LIMITS, &mut batch);
+        let mut seen = batch.len();
+        assert_eq!(first.end, End::NeedMore);
+        // The unparsed rest moves to the front of another buffer, as it does between two reads.
+        let mut rest = input[first.consumed..].to_vec();
+        let second = parse(&mut rest, 0, &mut partial, LIMITS, &mut batch);
+        seen += batch.len();
+        assert_eq!((seen, second.end, first.consumed + second.consumed), (2, End::NeedMore, input.len()), "cut {cut}");
+        let last = batch.spans(batch.command(batch.len() - 1));
+        assert_eq!(last[0].of(&rest), b"PING");
+    }
+}
+
+#[test]
+fn what_is_no_request_is_named() {
+    let open = Limits { authenticated: false, ..LIMITS };
+    let cases: &[(&[u8], Limits, ProtocolError)] = &[
+        (b"*x\r\n", LIMITS, ProtocolError::InvalidCount),
+        (b"*2147483648\r\n", LIMITS, ProtocolError::InvalidCount),
+        (b"*1\r\nfoo\r\n", LIMITS, ProtocolError::ExpectedDollar(b'f')),
+        (b"*1\r\n$-10\r\n", LIMITS, ProtocolError::InvalidBulk),
+        (b"*1\r\n$blabla\r\n", LIMITS, ProtocolError::InvalidBulk),
+        (b"*1\r\n$2000000000\r\n", LIMITS, ProtocolError::InvalidBulk),
+        (b"*11\r\n", open, ProtocolError::UnauthenticatedCount),
+        (b"*1\r\n$16385\r\n", open, ProtocolError::UnauthenticatedBulk),
+        (b"set \"\"\"test\r\n", LIMITS, ProtocolError::UnbalancedQuotes),
+    ];
+    for (input, limits, error) in cases {
+        assert_eq!(all(input, *limits).1, End::Error(*error), "{}", input.escape_ascii());
+    }
+}
+
+#[test]
+fn endless_headers_end_at_64_kilobytes() {
+    let long = |head: &[u8]| [head, &[b'1'; INLINE_MAX + 8]].concat();
+    assert_eq!(all(&long(b"*"), LIMITS).1, End::Error(ProtocolError::TooBigCountString));
+    assert_eq!(all(&long(b"*1\r\n$"), LIMITS).1, End::Error(ProtocolError::TooBigBulkString));
+    assert_eq!(all(&long(b"a"), LIMITS).1, End::Error(ProtocolError::TooBigInline));
+}
+
+#[test]
+fn a_promise_reserves_nothing() {
+    let (mut batch, mut partial) = (Batch::default(), None);
+    let mut buf = b"*2000000000\r\n$536870912\r\nabc".to_vec();
+    let progress = parse(&mut buf, 0, &mut partial, LIMITS, &mut batch);
+    assert_eq!((progress.consumed, progress.end), (0, End::NeedMore));
+    assert!(partial.expect("half a command").memory() < 1024);
+}
