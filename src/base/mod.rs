@@ -4,3 +4,4 @@
 
 pub mod hash;
 pub mod millis;
+pub mod num;
