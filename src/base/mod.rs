@@ -5,6 +5,10 @@
 pub mod crc64;
 pub mod glob;
 pub mod hash;
+pub mod ids;
+pub mod lzf;
 pub mod millis;
 pub mod num;
 pub mod quote;
+pub mod rng;
+pub mod units;
