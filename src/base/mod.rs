@@ -2,5 +2,13 @@
 //!
 //! *Does not know:* anything else in this crate; no clock, no I/O, no global.
 
+pub mod crc64;
+pub mod glob;
 pub mod hash;
+pub mod ids;
+pub mod lzf;
 pub mod millis;
+pub mod num;
+pub mod quote;
+pub mod rng;
+pub mod units;

@@ -1,0 +1,19 @@
+//! Directives of who may do what: passwords, ACL, protected actions.
+//!
+//! *Duty:* the rows of the parameters that authentication and the command gates read. `user`, `rename-command` and
+//! `loadmodule` are lines, not parameters; the parser keeps them.
+//! *Counterpart in C Redis:* the same rows of `static_configs[]`.
+
+use crate::config::directive::{Directive, Flags, Kind};
+use crate::config::number::Form;
+use crate::config::values::Choice;
+
+pub(super) const ROWS: &[Directive] = &[
+    secret!("requirepass", requirepass),
+    text!("aclfile", aclfile).immutable(),
+    number!("acllog-max-len", acllog_max_len, 0, i64::MAX),
+    choice!("acl-pubsub-default", acl_pubsub_default),
+    choice!("enable-protected-configs", enable_protected_configs).immutable(),
+    choice!("enable-debug-command", enable_debug_command).immutable(),
+    choice!("enable-module-command", enable_module_command).immutable(),
+];
