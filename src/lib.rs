@@ -5,6 +5,11 @@
 //! the map, the invariants and the order in which to read.
 
 pub mod base;
+pub mod call;
+pub mod command;
 pub mod config;
 pub mod ds;
+pub mod keyspace;
+pub mod resp;
 pub mod sys;
+pub mod value;

@@ -9,7 +9,7 @@
 //! back keeps its record (it fires early and is filed anew). Only a deadline that moves forward needs a second one.
 //! Left-behind records are counted, and swept when they are the majority.
 
-use super::entries::{Entries, EntryMut, partial_hash};
+use super::entries::{Entries, EntryMut};
 use super::entry::{EntryRef, New, Stamp, Taken};
 use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
@@ -150,8 +150,8 @@ impl Db {
         let progress = self.wheel.advance(now, budget, &mut fired);
         for window in 0..fired.len().div_ceil(PREFETCH) {
             let chunk = &fired[window * PREFETCH..fired.len().min((window + 1) * PREFETCH)];
-            chunk.iter().for_each(|f| self.entries.prefetch_bucket(widened(f)));
-            chunk.iter().for_each(|f| self.entries.prefetch_entry(widened(f)));
+            chunk.iter().for_each(|f| self.entries.prefetch_bucket(f.hash40));
+            chunk.iter().for_each(|f| self.entries.prefetch_entry(f.hash40));
             for f in chunk {
                 self.expire_one(f, now, &mut expired);
             }
@@ -196,10 +196,6 @@ impl Db {
 
 const PREFETCH: usize = 16;
 
-fn widened(fired: &Fired) -> u64 {
-    fired.hash40 & 0xffff_ffff | (fired.hash40 >> 32) << 56
-}
-
 /// An overdue key on its way out.
 pub enum Overdue<'a> {
     Key(EntryRef<'a>),
@@ -242,7 +238,7 @@ impl Deadlines<'_> {
                 if old.is_some() {
                     self.wheel.note_stale();
                 }
-                self.wheel.file(now, partial_hash(hash), deadline)
+                self.wheel.file(now, hash, deadline)
             }
         };
         Some(Stamp { deadline, record })

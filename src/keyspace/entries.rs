@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use super::entry::{self, EntryCell, EntryRef, New, Stamp, Taken, View};
 use crate::base::hash::HashSeed;
 use crate::ds::blocks::Blocks;
-use crate::ds::table::{Slot, Table};
+use crate::ds::table::{Handle, Slot, Table};
 use crate::value::Value;
 
 pub struct Entries {
@@ -24,19 +24,22 @@ pub struct Entries {
 }
 
 /// The handle that the table keeps of an entry.
-fn handle_of(at: NonNull<u8>) -> u64 {
-    at.as_ptr() as usize as u64
+#[inline]
+fn handle_of(at: NonNull<u8>) -> Handle {
+    Handle::new(at.as_ptr() as usize as u64)
 }
 
-fn pointer_of(handle: u64) -> NonNull<u8> {
-    NonNull::new(handle as usize as *mut u8).expect("the table holds no null")
+#[inline]
+fn pointer_of(handle: Handle) -> NonNull<u8> {
+    NonNull::new(handle.bits() as usize as *mut u8).expect("a handle is never zero")
 }
 
 /// The entry behind a handle.
 ///
 /// # Safety
 /// The handle comes from the table of the `Entries` that is borrowed for `'a`.
-unsafe fn entry_of<'a>(handle: u64) -> EntryRef<'a> {
+#[inline]
+unsafe fn entry_of<'a>(handle: Handle) -> EntryRef<'a> {
     // SAFETY: the module's invariant.
     unsafe { EntryRef::from_ptr(pointer_of(handle)) }
 }
@@ -82,22 +85,22 @@ impl Entries {
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
         let slot = self.slot(hash, key)?;
         // SAFETY: a handle of our table, borrowed with `self`.
-        Some(unsafe { entry_of(self.table.get(slot)) })
+        Some(unsafe { entry_of(slot.handle()) })
     }
 
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
         let slot = self.slot(hash, key)?;
-        let at = pointer_of(self.table.get(slot));
+        let at = pointer_of(slot.handle());
         Some(EntryMut { entries: self, slot, at })
     }
 
-    /// The entry with this partial hash (see [`partial_hash`]) whose stamp names `record`.
+    /// The entry with these low 40 bits of its hash whose stamp names `record`.
     pub fn by_record(&mut self, partial: u64, record: u16) -> Option<EntryMut<'_>> {
         // SAFETY: handles of our own table.
         let is_it = |h| unsafe { entry_of(h) }.stamp().is_some_and(|s| s.record == record);
-        let slot = self.table.find(widen(partial), is_it)?;
-        let at = pointer_of(self.table.get(slot));
+        let slot = self.table.find(partial, is_it)?;
+        let at = pointer_of(slot.handle());
         Some(EntryMut { entries: self, slot, at })
     }
 
@@ -140,6 +143,18 @@ impl Entries {
     }
 
     /// Tells the table to put off growing and shrinking while a child process shares the memory.
+    /// Room for so many keys at once, when a file of known size is about to be loaded.
+    pub fn reserve(&mut self, expected: usize) {
+        self.table.reserve(expected);
+    }
+
+    /// Some due splits or merges, after a time of holding back. `true`: there are more.
+    pub fn rebalance(&mut self, steps: usize) -> bool {
+        let seed = &self.seed;
+        // SAFETY: handles of our own table.
+        self.table.rebalance(steps, |h| seed.hash(unsafe { entry_of(h) }.key()))
+    }
+
     pub fn hold_back_resize(&mut self, hold: bool) {
         self.table.hold_back_resize(hold);
     }
@@ -173,15 +188,6 @@ impl Drop for Entries {
             drop(unsafe { EntryCell::from_ptr(pointer_of(handle)) }.take_outside());
         }
     }
-}
-
-/// The 40 bits of a hash that a timing-wheel record keeps: enough to find the bucket and to compare the tag.
-pub fn partial_hash(hash: u64) -> u64 {
-    hash & 0xffff_ffff | (hash >> 56) << 32
-}
-
-fn widen(partial: u64) -> u64 {
-    partial & 0xffff_ffff | (partial >> 32) << 56
 }
 
 /// An entry borrowed for writing. It may move to another block while it is changed; the table follows.
@@ -296,9 +302,7 @@ impl<'a> EntryMut<'a> {
         let taken = self.take_outside();
         let len = self.entry().block_len();
         let entries = self.entries;
-        let seed = &entries.seed;
-        // SAFETY: handles of our own table; the removed one is dead but its key bytes still stand.
-        entries.table.remove(self.slot, |h| seed.hash(unsafe { entry_of(h) }.key()));
+        entries.table.remove(self.slot);
         entries.blocks.free(self.at, len);
         taken
     }
