@@ -84,6 +84,22 @@ impl Db {
 
     /// Sets a key's value; returns what the old value owned, if there was one.
     pub fn put(&mut self, key: &[u8], value: New<'_>, expire: Expire, access: u32, now: Millis) -> Option<Taken> {
+        match self.set(key, value, expire, |_| access, now) {
+            Met::Nothing => None,
+            Met::Live(taken) | Met::Overdue(taken) => Some(taken),
+        }
+    }
+
+    /// As [`Db::put`], and says what was there before. `access` makes the new access bits of the old ones.
+    #[inline]
+    pub fn set(
+        &mut self,
+        key: &[u8],
+        value: New<'_>,
+        expire: Expire,
+        access: impl FnOnce(Option<u32>) -> u32,
+        now: Millis,
+    ) -> Met {
         let hash = self.entries.hash(key);
         let Db { entries, wheel, volatile, deadline_sum, .. } = self;
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
@@ -95,15 +111,18 @@ impl Db {
                     Expire::Clear => deadlines.moved(old, None, hash, now),
                     Expire::At(at) => deadlines.moved(old, Some(at), hash, now),
                 };
-                Some(entry.replace(stamp, access, value))
+                let overdue = entry.entry().is_expired(now);
+                let access = access(Some(entry.entry().access()));
+                let taken = entry.replace(stamp, access, value);
+                if overdue { Met::Overdue(taken) } else { Met::Live(taken) }
             }
             None => {
                 let stamp = match expire {
                     Expire::At(at) => deadlines.moved(None, Some(at), hash, now),
                     _ => None,
                 };
-                entries.insert(hash, key, stamp, access, value);
-                None
+                entries.insert(hash, key, stamp, access(None), value);
+                Met::Nothing
             }
         }
     }
@@ -200,6 +219,14 @@ const PREFETCH: usize = 16;
 pub enum Overdue<'a> {
     Key(EntryRef<'a>),
     Value(Taken),
+}
+
+/// What a new value met in its place, and what that owned.
+pub enum Met {
+    Nothing,
+    Live(Taken),
+    /// A key whose deadline had passed: for everybody but the table it was gone already.
+    Overdue(Taken),
 }
 
 /// What a lookup met.
