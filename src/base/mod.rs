@@ -8,6 +8,7 @@ mod float_text;
 pub mod glob;
 pub mod hash;
 pub mod ids;
+pub mod longdouble;
 pub mod lzf;
 pub mod millis;
 pub mod num;
