@@ -1,3 +1,8 @@
+//! Long doubles against what Redis 7.0.15 on x86-64 replied, and against themselves.
+//!
+//! The table of sums was taken from a running server; the last bits at the ends of the range follow from the format
+//! of the x87. Larger random comparisons with the C library were made when this was written, not on every run.
+
 use super::*;
 use crate::base::rng::Rng;
 
