@@ -6,4 +6,5 @@
 //! Start with [`table`], the hash table under the keyspace and the big sets and hashes; [`blocks`] is the arena
 //! its entries live in; [`wheel`] holds the deadlines.
 
+pub mod blocks;
 pub mod table;
