@@ -52,6 +52,8 @@ pub struct Blocks {
     pages: [Option<Page>; CLASSES],
     /// By chunk number; `None` where a chunk was given back.
     chunks: Vec<Option<Chunk>>,
+    /// Numbers of chunks given back.
+    vacant: Vec<u32>,
     /// Bit set of the numbers of chunks with a free page; no bit below word `lowest_room` is set.
     chunks_with_room: Vec<u64>,
     lowest_room: usize,
@@ -84,6 +86,7 @@ impl Blocks {
         Blocks {
             pages: [None; CLASSES],
             chunks: Vec::new(),
+            vacant: Vec::new(),
             chunks_with_room: Vec::new(),
             lowest_room: 0,
             free_pages: 0,
@@ -134,19 +137,17 @@ impl Blocks {
         self.small_bytes -= class * 8;
         // SAFETY: a small block, so it lies in a page of this arena; the caller has given it up.
         let page = unsafe { Page::of(block) };
-        let head = page.head();
         debug_assert_eq!(
-            head.class as usize, class,
-            "the size a block is freed with is the one it was asked with"
+            page.head().class as usize,
+            class,
+            "a block is freed with the size it was asked with"
         );
-        debug_assert!(head.live > 0);
-        page.put_block(block);
-        let live = page.head().live;
-        if live + 1 == head.capacity {
+        let (live, capacity) = page.put_block(block);
+        if live + 1 == capacity {
             self.link_first(class, page);
         } else if live == 0 {
             self.release_page(class, page);
-        } else if live == head.capacity / 2 {
+        } else if live == capacity / 2 {
             self.make_last(class, page);
         }
     }
@@ -233,14 +234,19 @@ impl Blocks {
         self.set_room(number, true);
         if is_empty && self.free_pages - pages >= SPARE_PAGES {
             self.release_chunk(number);
-        } else if self.small_bytes == 0 {
-            // The last block of all: what was kept as a spare goes too, but for one small chunk.
-            let is_large =
-                |chunk: &Option<Chunk>| chunk.as_ref().is_some_and(|chunk| chunk.pages as usize > SPARE_PAGES);
-            for number in 0..self.chunks.len() {
-                if is_large(&self.chunks[number]) {
-                    self.release_chunk(number);
-                }
+        }
+        if self.small_bytes == 0 {
+            self.release_spares();
+        }
+    }
+
+    /// After the last block of all: what was kept as a spare goes too, but for one small chunk.
+    fn release_spares(&mut self) {
+        let is_small = |chunk: &Option<Chunk>| chunk.as_ref().is_some_and(|chunk| chunk.pages as usize <= SPARE_PAGES);
+        let kept = self.chunks.iter().position(is_small);
+        for number in 0..self.chunks.len() {
+            if self.chunks[number].is_some() && Some(number) != kept {
+                self.release_chunk(number);
             }
         }
     }
@@ -254,11 +260,7 @@ impl Blocks {
             (base.as_ptr().addr() + layout.size()) >> 47 == 0,
             "user addresses have 47 bits"
         );
-        let number = self
-            .chunks
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.chunks.len());
+        let number = self.vacant.pop().map_or(self.chunks.len(), |number| number as usize);
         if number == self.chunks.len() {
             self.chunks.push(None);
             self.chunks_with_room.resize(self.chunks.len().div_ceil(64), 0);
@@ -278,6 +280,7 @@ impl Blocks {
     /// Gives an empty chunk back.
     fn release_chunk(&mut self, number: usize) {
         let chunk = self.chunks[number].take().expect("only existing chunks are released");
+        self.vacant.push(number as u32);
         self.set_room(number, false);
         self.all_pages -= chunk.pages as usize;
         self.free_pages -= chunk.pages as usize;
@@ -409,14 +412,16 @@ impl Page {
         (block, is_full)
     }
 
+    /// Takes a block back; the number of blocks alive now, and of those there is room for.
     #[inline]
-    fn put_block(self, block: NonNull<u8>) {
+    fn put_block(self, block: NonNull<u8>) -> (u16, u16) {
         // SAFETY: see the type; no other reference to the head exists meanwhile.
         let head = unsafe { &mut *self.0.as_ptr() };
         // SAFETY: the block has at least 16 bytes, is aligned to 8 and nobody's any more.
         unsafe { block.cast::<u16>().write(head.free) }
         head.free = (block.as_ptr().addr() % PAGE) as u16;
         head.live -= 1;
+        (head.live, head.capacity)
     }
 
     fn set_next(self, next: Page) {
