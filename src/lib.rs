@@ -10,6 +10,8 @@ pub mod command;
 pub mod config;
 pub mod ds;
 pub mod keyspace;
+pub mod net;
+pub mod pubsub;
 pub mod resp;
 pub mod sys;
 pub mod value;
