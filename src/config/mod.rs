@@ -10,8 +10,13 @@
 //! texts), `command` (CONFIG GET and SET), `parse` (files and arguments), `check` and `fix`.
 //! *Counterpart in C Redis:* `config.c`.
 
+pub mod directive;
 pub mod fields;
+pub mod number;
+pub mod table;
 pub mod values;
 
+pub use directive::{Change, ConfigError, Directive, Flags};
 pub use fields::Config;
+pub use table::{lookup, table};
 pub use values::*;

@@ -4,7 +4,7 @@
 //! *Does not know:* other directives' values; checks across directives are `config::check`'s.
 //! *Counterpart in C Redis:* the `isValid…` functions of `config.c`.
 
-use crate::config::directive::{ConfigError, Outcome};
+use crate::config::directive::Outcome;
 
 /// One more than the longest host name.
 const HOST_NAME_LIMIT: usize = 256;
@@ -71,12 +71,6 @@ fn title_leaves_text(template: &[u8]) -> Option<bool> {
         }
     }
     Some(leaves_text)
-}
-
-impl From<ConfigError> for String {
-    fn from(error: ConfigError) -> String {
-        error.0.into_owned()
-    }
 }
 
 #[cfg(test)]

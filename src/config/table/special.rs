@@ -47,15 +47,15 @@ pub(in crate::config) fn parse_save(words: &[Vec<u8>]) -> Result<Vec<SavePoint>,
     if matches!(words, [only] if only.is_empty()) {
         return Ok(Vec::new());
     }
-    let (pairs, odd) = words.as_chunks::<2>();
-    if !odd.is_empty() {
+    if words.len() % 2 != 0 {
         return Err(INVALID_SAVE.into());
     }
     let number = |word: &[u8], least: i64| {
         let value = parse_lenient(word).filter(|&value| value >= least);
         value.and_then(|value| u64::try_from(value).ok()).ok_or_else(|| ConfigError::from(INVALID_SAVE))
     };
-    pairs.iter().map(|[seconds, changes]| Ok(SavePoint { seconds: number(seconds, 1)?, changes: number(changes, 0)? })).collect()
+    let point = |pair: &[Vec<u8>]| Ok(SavePoint { seconds: number(&pair[0], 1)?, changes: number(&pair[1], 0)? });
+    words.chunks_exact(2).map(point).collect()
 }
 
 fn save_text(config: &Config) -> String {
@@ -67,23 +67,25 @@ pub(super) const CLIENT_OUTPUT_BUFFER_LIMIT: Directive =
     row("client-output-buffer-limit", output_limit_text, set_output_limits).flags(Flags::MULTI_ARG);
 
 fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
-    let (rows, rest) = words.as_chunks::<4>();
-    if !rest.is_empty() {
+    if words.len() % 4 != 0 {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut limits = config.client_output_buffer_limit;
-    for [class, hard, soft, soft_seconds] in rows {
-        let class = ClientClass::parse(class)
+    for row in words.chunks_exact(4) {
+        let class = ClientClass::parse(&row[0])
             .ok_or(ConfigError::from("Invalid client class specified in buffer limit configuration."))?;
-        let bytes = |word: &[u8]| parse_memory(word).and_then(|bytes| u64::try_from(bytes).ok());
-        let seconds = parse_lenient(soft_seconds).filter(|&seconds| seconds <= i64::from(i32::MAX));
-        let limit = bytes(hard).zip(bytes(soft)).zip(seconds.and_then(|seconds| u64::try_from(seconds).ok()));
-        let ((hard, soft), soft_seconds) = limit
+        limits[class.index()] = parse_output_limit(&row[1..])
             .ok_or(ConfigError::from("Error in hard, soft or soft_seconds setting in buffer limit configuration."))?;
-        limits[class.index()] = OutputLimit { hard, soft, soft_seconds };
     }
     config.client_output_buffer_limit = limits;
     Ok(())
+}
+
+/// Hard limit, soft limit, seconds above the soft one.
+fn parse_output_limit(words: &[Vec<u8>]) -> Option<OutputLimit> {
+    let bytes = |word: &[u8]| u64::try_from(parse_memory(word)?).ok();
+    let seconds = u64::try_from(parse_lenient(&words[2])?).ok()?;
+    Some(OutputLimit { hard: bytes(&words[0])?, soft: bytes(&words[1])?, soft_seconds: seconds })
 }
 
 fn output_limit_text(config: &Config) -> String {
