@@ -41,5 +41,5 @@ pub(super) const ROWS: &[Directive] = &[
     text!("bio_cpulist", bio_cpulist).immutable(),
     text!("aof_rewrite_cpulist", aof_rewrite_cpulist).immutable(),
     text!("bgsave_cpulist", bgsave_cpulist).immutable(),
-    choice!("config-obsolete", config_obsolete).immutable(),
+    choice!("config-obsolete", config_obsolete),
 ];
