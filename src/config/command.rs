@@ -246,7 +246,8 @@ mod tests {
             ),
             (
                 ("Slave-Priority", "x"),
-                "ERR CONFIG SET failed (possibly related to argument 'slave-priority') - argument couldn't be parsed into an integer",
+                "ERR CONFIG SET failed (possibly related to argument 'slave-priority') - \
+                 argument couldn't be parsed into an integer",
             ),
             (
                 ("save", "9001"),

@@ -21,6 +21,8 @@ pub mod number;
 pub mod obsolete;
 pub mod parse;
 pub mod repair;
+#[cfg(test)]
+mod shipped;
 pub mod table;
 pub mod values;
 

@@ -76,10 +76,14 @@ fn without_comment(line: &[u8], name: &[u8], values: &[Vec<u8>]) -> Option<Repai
 
 /// The known name that `name` is most like, if it is like one.
 pub fn nearest_name(name: &[u8]) -> Option<&'static str> {
+    nearest(name, table().flat_map(|directive| directive.names()).chain(LINES))
+}
+
+/// The one of `known` that `name` is most like, in any case: of directives, and of file names when one is missing.
+pub fn nearest<'a>(name: &[u8], known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     let tolerated = (name.len() / 4).clamp(1, 4);
-    let known = table().flat_map(|directive| directive.names()).chain(LINES);
-    let ranked = known.map(|known| (distance(&name, known.as_bytes()), known));
+    let ranked = known.map(|known| (distance(&name, known.to_ascii_lowercase().as_bytes()), known));
     ranked
         .filter(|(distance, _)| *distance <= tolerated)
         .min_by_key(|(distance, _)| *distance)
@@ -154,5 +158,14 @@ mod tests {
         assert_eq!(nearest_name(b"includes"), Some("include"));
         assert_eq!(nearest_name(b"rabbitmq-url"), None);
         assert_eq!(nearest_name(b""), None);
+    }
+
+    #[test]
+    fn b2_a_long_dash_in_a_file_name_is_near() {
+        let files = ["redis.conf", "redis-test.conf"];
+        assert_eq!(
+            nearest("redis\u{2014}test.conf".as_bytes(), files.into_iter()),
+            Some("redis-test.conf")
+        );
     }
 }

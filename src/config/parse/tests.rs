@@ -378,7 +378,8 @@ fn arguments_without_dashes_and_single_strings_work_as_in_7_0_15() {
 fn a21_the_seeds_file_starts_after_fixing() {
     let text = "daemonize\tyes\nport\t6379\nrequirepass\tjohnny\ntimeout\t300\nloglevel\tdebug\nlogfile\tredis.log\n\
                 databases\t16\nsave\t9001\nsave\t30010\nsave\t6010000\nrdbcompression\tyes\ndbfilename\tdump.rdb\n\
-                appendonly\tno\nappendfsync\talways\nglueoutputbuf\tyes\nshareobjects\tno\nshareobjectspoolsize\t1024\n";
+                appendonly\tno\nappendfsync\talways\nglueoutputbuf\tyes\nshareobjects\tno\n\
+                shareobjectspoolsize\t1024\n";
     let loaded = load(text);
     let errors: Vec<u32> = loaded
         .findings

@@ -1,6 +1,8 @@
 //! Directives of memory: the limit, eviction, expiry, lazy freeing, defragmentation, encodings.
 //!
 //! *Duty:* the rows of the parameters that the keyspace and the value types read.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`.
 
 use super::checks;

@@ -1,6 +1,8 @@
 //! Directives of watching the server: slow log, latency, notifications, slow scripts.
 //!
 //! *Duty:* the rows of the parameters that tell what is recorded and published about the server's work.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`.
 
 use super::special;

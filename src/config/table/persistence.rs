@@ -1,6 +1,8 @@
 //! Directives of files: snapshots and the append only file.
 //!
 //! *Duty:* the rows of the parameters that saving, loading and the append only file read.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`; `file-lock` and `aof-checksum` are ours.
 
 use super::{checks, special};

@@ -1,6 +1,8 @@
 //! Directives of replication, on both sides.
 //!
 //! *Duty:* the rows of the parameters that the master's and the replica's drivers read.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`.
 
 use super::special;
