@@ -107,9 +107,8 @@ fn from_root<'p, 'a>(segments: &'p [&'a str], depth: usize, layer: &str) -> Opti
 
 fn refuse(layer: &str, allowed: &[&str], named: &[&str]) -> Option<String> {
     let folder = *named.first()?;
-    let fits =
-        |entry: &&str| entry.split("::").zip(named).filter(|(a, b)| a == *b).count() == entry.split("::").count();
-    if folder == layer || allowed.iter().any(|entry| fits(entry)) {
+    let fits = |entry: &&str| named.starts_with(&entry.split("::").collect::<Vec<_>>());
+    if folder == layer || allowed.iter().any(fits) {
         return None;
     }
     let list = if allowed.is_empty() {
