@@ -66,6 +66,11 @@ fn state_has_one_owner() {
 }
 
 #[test]
+fn files_are_made_with_care() {
+    for_each(&["src"], words::careless_files);
+}
+
+#[test]
 fn unsafe_stands_only_in_its_files() {
     for_each(&["src"], words::unsafe_code);
 }

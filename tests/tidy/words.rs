@@ -8,7 +8,7 @@
 use crate::layers::KERNEL_AND_SHELL;
 use crate::source::{Finding, Source, follows, paths_at, test_lines};
 
-/// Files (or folders, with a final `/`) that may contain unsafe code.
+/// Files (or folders, with a final `/`) that may contain unsafe code; a file's own `tests.rs` may too.
 pub const UNSAFE: &[&str] = &[
     "src/ds/table.rs",
     "src/ds/blocks.rs",
@@ -67,6 +67,18 @@ const CELLS: &[&str] = &["Rc", "RefCell", "Arc", "Mutex", "RwLock"];
 const MARKS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 const STUBS: &[&str] = &[concat!("to", "do"), concat!("un", "implemented")];
 
+/// The way to make a file that follows links, cuts what is there and lets everybody read the result.
+const CARELESS: &[(&[&str], &str)] = &[
+    (
+        &["File", "::", "create", "("],
+        "OpenOptions: mode 0600, create_new or append, O_NOFOLLOW",
+    ),
+    (
+        &["fs", "::", "write", "("],
+        "OpenOptions: mode 0600, create_new or append, O_NOFOLLOW",
+    ),
+];
+
 /// Clocks, sockets, files, threads and printing on the pure side.
 pub fn pure_side(source: &Source) -> Vec<Finding> {
     let Some(layer) = source.layer() else { return Vec::new() };
@@ -88,6 +100,11 @@ pub fn cells(source: &Source) -> Vec<Finding> {
     let hits = code.iter().filter(|token| CELLS.contains(&token.0));
     hits.map(|(text, line)| source.finding(*line, format!("{text}: state has one owner; see `SHARING`")))
         .collect()
+}
+
+/// Files made without care, anywhere in the library and the programs.
+pub fn careless_files(source: &Source) -> Vec<Finding> {
+    sequences(source, CARELESS)
 }
 
 /// The keyword and the permission, outside the listed files. Test code is not excepted.
@@ -253,6 +270,12 @@ mod tests {
         );
         assert_eq!(lines(cells, "src/sys/bio.rs", "use std::sync::Mutex;"), NONE);
         assert_eq!(lines(cells, "src/server/mod.rs", "struct RcFile; // Rc"), NONE);
+    }
+
+    #[test]
+    fn files_made_without_care_are_found() {
+        let code = "fn f() {\n std::fs::File::create(p);\n options.create(true).open(p);\n}";
+        assert_eq!(lines(careless_files, "src/sys/files.rs", code), [2]);
     }
 
     #[test]
