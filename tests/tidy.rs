@@ -8,6 +8,8 @@
 mod layers;
 #[path = "tidy/lengths.rs"]
 mod lengths;
+#[path = "tidy/manifest.rs"]
+mod manifest;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/words.rs"]
@@ -63,6 +65,12 @@ fn the_pure_side_has_no_clock_socket_file_or_thread() {
 #[test]
 fn state_has_one_owner() {
     for_each(&["src"], words::cells);
+}
+
+#[test]
+fn every_dependency_is_explained() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    report(manifest::unexplained(&read("Cargo.toml"), &read("BUILD.md")));
 }
 
 #[test]
