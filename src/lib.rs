@@ -13,5 +13,6 @@ pub mod keyspace;
 pub mod net;
 pub mod pubsub;
 pub mod resp;
+pub mod server;
 pub mod sys;
 pub mod value;

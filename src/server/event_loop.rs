@@ -21,6 +21,8 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// Monotonic milliseconds of the next look for idle clients.
+    pub next_idle_check_ms: u64,
     /// Turns since the start.
     pub turns: u64,
     ready: Vec<Ready>,

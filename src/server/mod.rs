@@ -10,6 +10,7 @@ pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod commands;
+pub mod cron;
 pub mod dispatch;
 pub mod event_loop;
 pub mod exec;

@@ -59,6 +59,8 @@ pub struct Rates {
     pub commands: Rate,
     pub input_bytes: Rate,
     pub output_bytes: Rate,
+    /// Monotonic microseconds.
+    pub next_sample_us: u64,
 }
 
 const SAMPLES: usize = 16;

@@ -12,15 +12,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 pub use nix::unistd::Pid;
+use nix::unistd::pipe2;
 
-use crate::sys::{log, signals};
+use crate::sys::{file_lock, log, signals};
 
 /// Forks. The child runs `work` and exits with what it returns; the parent gets the child's id.
 pub fn fork_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
@@ -32,6 +33,7 @@ pub fn fork_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
             let never_unwind = ExitOnDrop;
             log::set_role(log::Role::Child);
             signals::reset_in_child();
+            file_lock::close_in_child();
             let status = work();
             std::mem::forget(never_unwind);
             exit_now(status)
@@ -174,17 +176,8 @@ impl ReportReader {
 
 /// A pipe for reports. Drop the reader in the child and the writer in the parent.
 pub fn report_pipe() -> io::Result<(ReportReader, ReportWriter)> {
-    let (reader, writer) = std::io::pipe()?;
-    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
-    set_nonblocking(&reader)?;
-    set_nonblocking(&writer)?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     Ok((ReportReader(reader.into()), ReportWriter(writer.into())))
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// Bytes of this process that are private and dirty: in a child, what copy-on-write has copied so far (and what the
