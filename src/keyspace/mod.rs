@@ -40,6 +40,8 @@ pub struct Settings {
     pub max_string: u64,
     /// Integers below this are reported as shared (OBJECT REFCOUNT), as the reference shares them.
     pub shared_integers: i64,
+    /// `cluster-enabled`: there is one database only.
+    pub cluster: bool,
     /// `active-expire`: DEBUG SET-ACTIVE-EXPIRE switches it.
     pub active_expire: bool,
 }
@@ -53,6 +55,7 @@ impl Default for Settings {
             freeze_access: false,
             max_string: 512 << 20,
             shared_integers: 10_000,
+            cluster: false,
             active_expire: true,
         }
     }
