@@ -16,6 +16,7 @@ pub mod event_loop;
 pub mod exec;
 pub mod gates;
 pub mod notify;
+pub mod persistence;
 pub mod registry;
 pub mod stats;
 pub mod watch;

@@ -48,7 +48,11 @@ impl Stats {
 
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
-        *self = Stats { peak_memory: self.peak_memory, rates: std::mem::take(&mut self.rates), ..Stats::default() };
+        *self = Stats {
+            peak_memory: self.peak_memory,
+            rates: std::mem::take(&mut self.rates),
+            ..Stats::default()
+        };
         self.rates = Rates::default();
     }
 }
