@@ -14,6 +14,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
+use crate::sys::crash;
+
 /// One thing to do.
 pub enum Job {
     /// Flush a file to disk. Pass a duplicate of the descriptor; it is closed afterwards. `upto` is the caller's
@@ -139,6 +141,7 @@ impl Job {
 }
 
 fn work(jobs: Receiver<Message>) {
+    crash::use_alternate_stack();
     for message in jobs {
         match message {
             Message::Job(job) => {
@@ -255,13 +258,13 @@ mod tests {
         );
         std::fs::remove_file(&path).unwrap();
 
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
         bio.submit(Job::Close {
-            fd: writer.into(),
+            fd: writer,
             fsync: true,
         });
         // Only the close of the last writer ends this read.
-        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        assert_eq!(std::fs::File::from(reader).read(&mut [0]).unwrap(), 0);
         bio.drain();
         assert_eq!(bio.completed(Kind::Close), 1);
         assert_eq!(bio.fsync_state().errno, 0);

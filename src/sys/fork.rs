@@ -12,15 +12,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 pub use nix::unistd::Pid;
+use nix::unistd::pipe2;
 
-use crate::sys::{log, signals};
+use crate::sys::{file_lock, log, signals};
 
 /// Forks. The child runs `work` and exits with what it returns; the parent gets the child's id.
 pub fn fork_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
@@ -32,6 +33,7 @@ pub fn fork_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
             let never_unwind = ExitOnDrop;
             log::set_role(log::Role::Child);
             signals::reset_in_child();
+            file_lock::close_in_child();
             let status = work();
             std::mem::forget(never_unwind);
             exit_now(status)
@@ -174,17 +176,8 @@ impl ReportReader {
 
 /// A pipe for reports. Drop the reader in the child and the writer in the parent.
 pub fn report_pipe() -> io::Result<(ReportReader, ReportWriter)> {
-    let (reader, writer) = std::io::pipe()?;
-    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
-    set_nonblocking(&reader)?;
-    set_nonblocking(&writer)?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     Ok((ReportReader(reader.into()), ReportWriter(writer.into())))
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// Bytes of this process that are private and dirty: in a child, what copy-on-write has copied so far (and what the
@@ -223,12 +216,19 @@ pub mod tests {
     use super::*;
 
     /// Runs something in a forked child, so that it may change what belongs to the process: log, signals, title.
-    /// Answers the exit code, or 1000 and the signal.
+    /// Answers the exit code, or 1000 and the signal. The harness has threads, any of which may have held a lock of
+    /// the standard library at the fork (a test that fails does, while it prints); hence the limit.
     pub fn in_child(work: impl FnOnce() -> i32) -> i32 {
-        match wait(fork_child(work).unwrap()) {
-            ExitStatus::Code(code) => code,
-            ExitStatus::Signal(signal) => 1000 + signal,
-            ExitStatus::Lost => panic!("nobody else waits for this child"),
+        let pid = fork_child(work).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            match wait_nohang(pid) {
+                Some(ExitStatus::Code(code)) => return code,
+                Some(ExitStatus::Signal(signal)) => return 1000 + signal,
+                Some(ExitStatus::Lost) => panic!("nobody else waits for this child"),
+                None if std::time::Instant::now() > deadline => kill(pid, Signal::SIGKILL).unwrap(),
+                None => std::thread::sleep(std::time::Duration::from_millis(1)),
+            }
         }
     }
 

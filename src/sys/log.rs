@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Write};
 use std::mem::ManuallyDrop;
@@ -20,6 +20,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU8, Ordering::Relaxed};
 
+use crate::sys::stack_text::StackText;
 use crate::sys::{clock, syslog};
 
 /// `loglevel`, from the most talkative.
@@ -120,8 +121,7 @@ pub fn init(options: LogOptions) -> io::Result<()> {
         .format(|line, record| {
             let level = Level::from(record.level());
             to_syslog(level, record.args());
-            line.write_all(Prefix::now(level, Offset::Ask).as_bytes())?;
-            writeln!(line, "{}", record.args())
+            writeln!(line, "{}{}", prefix(level, Offset::Ask).as_str(), record.args())
         })
         .write_style(env_logger::WriteStyle::Never)
         .target(env_logger::Target::Pipe(Box::new(Sink)))
@@ -159,9 +159,9 @@ pub fn log_raw(level: Level, text: &str) {
     if (level as u8) < LEVEL.load(Relaxed) || level == Level::Nothing {
         return;
     }
-    let prefix = Prefix::now(level, Offset::AsKnown);
+    let prefix = prefix(level, Offset::AsKnown);
     write_parts(&mut [
-        IoSlice::new(prefix.as_bytes()),
+        IoSlice::new(prefix.as_str().as_bytes()),
         IoSlice::new(text.as_bytes()),
         IoSlice::new(b"\n"),
     ]);
@@ -171,9 +171,13 @@ pub fn log_raw(level: Level, text: &str) {
 }
 
 /// Writes text as it is, without prefix or line end, at level warning: the body of the crash report.
-pub fn log_text(text: &[u8]) {
-    if LEVEL.load(Relaxed) <= Level::Warning as u8 {
-        write_parts(&mut [IoSlice::new(text)]);
+pub fn log_text(text: &str) {
+    if LEVEL.load(Relaxed) > Level::Warning as u8 {
+        return;
+    }
+    write_parts(&mut [IoSlice::new(text.as_bytes())]);
+    if !syslog::busy() {
+        syslog::write(libc::LOG_WARNING, text);
     }
 }
 
@@ -287,42 +291,20 @@ enum Offset {
     AsKnown,
 }
 
-/// `pid:R DD Mon YYYY HH:MM:SS.mmm L `, built on the stack.
-struct Prefix {
-    bytes: [u8; 80],
-    len: usize,
-}
+/// `pid:R DD Mon YYYY HH:MM:SS.mmm L `; the longest possible one has 49 bytes.
+type Prefix = StackText<64>;
 
-impl Prefix {
-    fn now(level: Level, offset: Offset) -> Prefix {
-        let us = clock::wall_us();
-        let secs = us.div_euclid(1_000_000);
-        let offset = if offset == Offset::Ask {
-            local_offset(secs)
-        } else {
-            UTC_OFFSET.load(Relaxed)
-        };
-        let role = ROLE.load(Relaxed) as char;
-        let date = Date::of(secs + offset);
-        let mut prefix = Prefix { bytes: [0; 80], len: 0 };
-        let (pid, mark, ms) = (std::process::id(), level.mark(), us.rem_euclid(1_000_000) / 1000);
-        // Cannot fail: the longest possible prefix is 49 bytes.
-        let _ = write!(prefix, "{pid}:{role} {date}.{ms:03} {mark} ");
-        prefix
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl fmt::Write for Prefix {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let place = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
-    }
+fn prefix(level: Level, offset: Offset) -> Prefix {
+    let us = clock::wall_us();
+    let secs = us.div_euclid(1_000_000);
+    let offset = if offset == Offset::Ask {
+        local_offset(secs)
+    } else {
+        UTC_OFFSET.load(Relaxed)
+    };
+    let (pid, role, date) = (std::process::id(), ROLE.load(Relaxed) as char, Date::of(secs + offset));
+    let (ms, mark) = (us.rem_euclid(1_000_000) / 1000, level.mark());
+    Prefix::of(format_args!("{pid}:{role} {date}.{ms:03} {mark} "))
 }
 
 /// Seconds east of UTC at a time; asks the C library at most once a minute, which is how often zones can change.

@@ -12,7 +12,17 @@
 pub mod alloc;
 pub mod bio;
 pub mod clock;
+pub mod crash;
+pub mod daemon;
+pub mod file_lock;
+pub mod files;
 pub mod fork;
+pub mod kernel;
 pub mod log;
+pub mod notify;
+pub mod path_slot;
+pub mod process;
 pub mod signals;
+pub mod stack_text;
 pub mod syslog;
+pub mod title;

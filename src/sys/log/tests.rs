@@ -82,7 +82,7 @@ fn the_level_holds_back_and_can_change() {
             set_level(Level::Nothing);
             every_level();
             log_raw(Level::Warning, "not seen");
-            log_text(b"not seen");
+            log_text("not seen");
         },
     );
     assert_eq!(
@@ -103,7 +103,7 @@ fn roles_and_raw_lines() {
             log_raw(Level::Notice, "two");
             set_role(Role::Child);
             log_raw(Level::Warning, "three");
-            log_text(b"bare\n");
+            log_text("bare\n");
         },
     );
     assert_eq!(
