@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn frames_become_lines_and_the_reports_own_go() {
-        let trace = "   0: capture\n             at /rustc/lib.rs:1:2\n   1: on_signal\n             at ./src/sys/crash.rs:9:9\n\
+        let trace = "   0: capture\n             at /rustc/lib.rs:1:2\n   1: on_signal\n\
+                     \x20            at ./src/sys/crash.rs:9:9\n\
                      \x20  2: <unknown>\n   3: black_box<usize>\n             at /rustc/1/hint.rs:1:1\n\
                      \x20  4: redstart::server::debug_command\n             at ./src/server/x.rs:3:4\n   5: main\n";
         assert_eq!(
