@@ -67,7 +67,7 @@ pub fn expire_arg(arg: &[u8], unit: ExpireUnit, now: Millis, command: &'static s
 /// A blocking command's timeout in (fractions of) seconds: the deadline, or `None` for "for ever".
 pub fn timeout_seconds(arg: &[u8], now: Millis) -> Result<Option<Millis>, CmdError> {
     let bad = || CmdError::Fixed("ERR timeout is not a float or out of range");
-    let seconds = LongDouble::parse(arg).ok_or_else(bad)?.to_f64();
+    let seconds = crate::base::float::parse_f64(arg).ok_or_else(bad)?;
     let ms = (seconds * 1000.0).ceil();
     if !ms.is_finite() || ms > i64::MAX as f64 {
         return Err(CmdError::Fixed("ERR timeout is out of range"));

@@ -303,7 +303,7 @@ impl<'a> EntryMut<'a> {
         let len = self.entry().block_len();
         let entries = self.entries;
         entries.table.remove(self.slot);
-        entries.blocks.free(self.at, len);
+        unsafe { entries.blocks.free(self.at, len) };
         taken
     }
 
@@ -321,7 +321,7 @@ impl<'a> EntryMut<'a> {
         // SAFETY: a fresh block; the key is read from the old one, which is freed afterwards.
         unsafe { entry::write(at, self.entry().key(), stamp, access, value) };
         self.entries.table.replace(self.slot, handle_of(at));
-        self.entries.blocks.free(self.at, old_len);
+        unsafe { self.entries.blocks.free(self.at, old_len) };
         self.at = at;
     }
 }

@@ -14,7 +14,7 @@ pub mod entries;
 pub mod entry;
 
 pub use access::AccessClock;
-pub use db::{Db, Expire, Live, Overdue};
+pub use db::{Db, Expire, Live, Met, Overdue};
 pub use entries::{Entries, EntryMut};
 pub use entry::{EntryRef, New, Taken, View};
 
@@ -140,10 +140,11 @@ impl Keyspace {
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
         let Keyspace { dbs, access, settings, rng } = self;
         let dbs = &mut dbs[db.0 as usize];
-        if settings.hide_expired && call.caller.origin != Origin::Master {
+        if settings.hide_expired && !obeys(call) {
             return hidden(dbs, key, call.now);
         }
-        match dbs.live(key, call.now) {
+        let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
+        match dbs.live(key, now) {
             Live::Absent => None,
             Live::Present(mut entry) => {
                 if mark && !settings.freeze_access && !call.caller.no_touch {
@@ -210,6 +211,33 @@ impl Keyspace {
         self.put(key, string(bytes), expire, call);
     }
 
+    /// Sets a key's value as SET does, in one lookup: an overdue key in its place expires first, a key that was not
+    /// there raises `new`, and one that was counts a use. The caller raises the event of the change itself.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: New<'_>, expire: Expire, call: &mut Call<'_>) {
+        // An overdue key has no deadline to keep.
+        let lost = expire == Expire::Keep && self.lookup(call.db(), key, call, false).is_none();
+        let expire = if lost { Expire::Clear } else { expire };
+        let Keyspace { dbs, access, settings, rng } = self;
+        let frozen = settings.freeze_access;
+        let bits = |old: Option<u32>| match old {
+            Some(bits) if access.lfu => if frozen { bits } else { access.used(bits, rng) },
+            _ => access.fresh(),
+        };
+        match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
+            Met::Live(taken) => discard(taken, call.fx),
+            Met::Overdue(taken) if obeys(call) => discard(taken, call.fx),
+            Met::Nothing => call.notify(key, event::NEW),
+            Met::Overdue(taken) => {
+                discard(taken, call.fx);
+                if !settings.hide_expired {
+                    tell_expired(settings.lazy_expire, call.db(), key, call.fx);
+                }
+                call.notify(key, event::NEW);
+            }
+        }
+    }
+
     /// Takes a key out. `true`: it was there (and not overdue). The caller raises the events.
     pub fn delete(&mut self, key: &[u8], call: &mut Call<'_>) -> bool {
         self.delete_in(call.db(), key, call)
@@ -248,7 +276,7 @@ impl Keyspace {
         }
         let mut more = false;
         for (i, db) in self.dbs.iter_mut().enumerate() {
-            if db.volatile() == 0 && db.wheel_is_empty() {
+            if db.volatile() == 0 {
                 continue;
             }
             let id = DbId(i as u32);
@@ -296,6 +324,12 @@ pub fn string(bytes: &[u8]) -> New<'_> {
         },
         _ => New::Bytes(bytes),
     }
+}
+
+/// The caller repeats what happened elsewhere or before. A key that was there then is there now, overdue or not: its
+/// end comes in the same stream.
+fn obeys(call: &Call<'_>) -> bool {
+    matches!(call.caller.origin, Origin::Master | Origin::Aof)
 }
 
 fn hidden<'a>(db: &'a mut Db, key: &[u8], now: Millis) -> Option<EntryMut<'a>> {
