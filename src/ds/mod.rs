@@ -8,3 +8,4 @@
 
 pub mod blocks;
 pub mod table;
+pub mod wheel;
