@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod ds;
 pub mod keyspace;
+pub mod rdb;
 pub mod resp;
 pub mod sys;
 pub mod value;
