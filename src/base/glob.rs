@@ -107,7 +107,8 @@ fn match_class(class: &[u8], byte: u8, case: Case) -> (bool, usize) {
 }
 
 /// Quirk: bytes are ordered as signed, `0x80` lowest, as C's `char` is here; and ends the wrong way round are
-/// swapped before their case is folded.
+/// swapped before their case is folded. (Redis orders bytes above `0x7f` otherwise when it ignores case; that is
+/// asked only of names in ASCII, and not followed.)
 fn in_range(start: u8, end: u8, byte: u8, case: Case) -> bool {
     let (low, high) = if start as i8 > end as i8 {
         (end, start)

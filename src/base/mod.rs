@@ -3,9 +3,12 @@
 //! *Does not know:* anything else in this crate; no clock, no I/O, no global.
 
 pub mod crc64;
+pub mod float;
+mod float_text;
 pub mod glob;
 pub mod hash;
 pub mod ids;
+pub mod longdouble;
 pub mod lzf;
 pub mod millis;
 pub mod num;

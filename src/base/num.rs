@@ -105,6 +105,13 @@ pub fn write_u64(out: &mut Vec<u8>, value: u64) {
     }
 }
 
+/// Appends `value` in decimal with zeros in front, `len` digits in all or more.
+pub fn write_u64_padded(out: &mut Vec<u8>, value: u64, len: usize) {
+    let zeros = len.saturating_sub(digits10_u64(value));
+    out.resize(out.len() + zeros, b'0');
+    write_u64(out, value);
+}
+
 /// `value` in decimal, in the tail of `buf`.
 #[inline]
 pub fn format_i64(value: i64, buf: &mut IntBuf) -> &[u8] {
@@ -154,6 +161,19 @@ pub fn digits10_u64(value: u64) -> usize {
     value.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
+/// `value / 2^shift` rounded to the nearest, ties to even: the rounding of every float conversion here.
+#[inline]
+pub(super) fn shift_right_half_even(value: u128, shift: u32) -> u128 {
+    if shift == 0 {
+        return value;
+    }
+    let quotient = value.checked_shr(shift).unwrap_or(0);
+    let half = 1u128.checked_shl(shift - 1).unwrap_or(0);
+    let rest = value - quotient.checked_shl(shift).unwrap_or(0);
+    let up = half != 0 && (rest > half || (rest == half && quotient & 1 == 1));
+    quotient + u128::from(up)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn padding_never_cuts() {
+        let mut out = Vec::new();
+        write_u64_padded(&mut out, 7, 3);
+        write_u64_padded(&mut out, 1234, 3);
+        write_u64_padded(&mut out, 0, 2);
+        assert_eq!(out, b"007123400");
+    }
+
+    #[test]
     fn only_canonical_integers_are_integers() {
         let refused: [&[u8]; 20] = [
             b"",
@@ -225,6 +254,25 @@ mod tests {
         assert_eq!(parse_u64(b"11111111111111111111"), Some(11_111_111_111_111_111_111));
         assert_eq!(parse_u64(b"1111111111111111111x"), None);
         assert_eq!(parse_u64(b"111111111111111111111"), None);
+    }
+
+    #[test]
+    fn shifts_round_half_to_even() {
+        for (value, shift, expected) in [
+            (5, 0, 5),
+            (5, 1, 2),
+            (7, 1, 4),
+            (6, 2, 2),
+            (5, 2, 1),
+            (u128::MAX, 127, 2),
+            (3 << 126, 127, 2),
+            (1 << 127, 128, 0),
+            ((1 << 127) + 1, 128, 1),
+            (u128::MAX, 129, 0),
+            (u128::MAX, 5000, 0),
+        ] {
+            assert_eq!(shift_right_half_even(value, shift), expected, "{value:#x} {shift}");
+        }
     }
 
     /// What 7.0.15 answers to `XADD k <text>-1 f v` on a fresh key.

@@ -6,7 +6,7 @@
 //! wrap around; both are refused here, while fractions that come to whole bytes (`12.5gb`) are read.
 //! *Counterpart in C Redis:* `memtoull`, `bytesToHuman`, `rewriteConfigFormatMemory`.
 
-use super::num::write_u64;
+use super::num::{shift_right_half_even, write_u64};
 
 const KB: u64 = 1 << 10;
 const MB: u64 = 1 << 20;
@@ -74,18 +74,10 @@ pub fn write_human(out: &mut Vec<u8>, bytes: u64) {
         out.push(b'B');
         return;
     }
-    let hundredths = div_pow2_half_even(u128::from(bytes) * 100, step * 10);
+    let hundredths = shift_right_half_even(u128::from(bytes) * 100, step * 10) as u64;
     write_u64(out, hundredths / 100);
     let cents = (hundredths % 100) as u8;
     out.extend([b'.', b'0' + cents / 10, b'0' + cents % 10, b" KMGTP"[step as usize]]);
-}
-
-/// `value / 2^shift` as printf rounds it: to the nearest, ties to even.
-fn div_pow2_half_even(value: u128, shift: u32) -> u64 {
-    let quotient = (value >> shift) as u64;
-    let rest = value & ((1 << shift) - 1);
-    let half = 1 << (shift - 1);
-    quotient + u64::from(rest > half || (rest == half && quotient & 1 == 1))
 }
 
 /// A file mode: octal digits only.

@@ -18,6 +18,14 @@ pub struct DbId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
+/// A connection, as other parts of the server remember it: the slot is where to look, the id whether it is still the
+/// same one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientRef {
+    pub slot: u32,
+    pub id: ClientId,
+}
+
 /// On whose behalf the command runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
@@ -37,7 +45,7 @@ pub enum Origin {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
-    pub client: ClientId,
+    pub client: ClientRef,
     pub db: DbId,
     pub origin: Origin,
     /// CLIENT NO-TOUCH: reading does not change access times.
@@ -93,7 +101,10 @@ impl<'a> Call<'a> {
     pub fn replicate_argv(&mut self, argv: Argv) {
         self.fx.replicate = Replicate::Rewritten;
         if self.fx.wants.ops {
-            self.fx.ops.push(crate::call::effects::Op { db: self.caller.db, argv });
+            self.fx.ops.push(crate::call::effects::Op {
+                db: self.caller.db,
+                argv,
+            });
         }
     }
 
@@ -105,6 +116,9 @@ impl<'a> Call<'a> {
 
     /// Leaves no reply: the caller waits for one of `keys` and the command runs again when one of them changes.
     pub fn block_on<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>, deadline: Option<Millis>) {
-        self.fx.block = Some(BlockOn { keys: keys.map(Box::from).collect(), deadline });
+        self.fx.block = Some(BlockOn {
+            keys: keys.map(Box::from).collect(),
+            deadline,
+        });
     }
 }

@@ -99,6 +99,8 @@ pub struct Effects {
     pub replicate: Replicate,
     pub touched: Vec<(DbId, Box<[u8]>)>,
     pub events: Vec<Notice>,
+    /// Databases that changed places: whoever watches or waits for a key of theirs must look again.
+    pub swapped: Vec<(DbId, DbId)>,
     pub block: Option<BlockOn>,
     /// Whole data sets and large values, to be freed on the background thread.
     pub garbage: Vec<Box<dyn std::any::Any + Send>>,
@@ -121,6 +123,7 @@ impl Effects {
         self.ops.is_empty()
             && self.touched.is_empty()
             && self.events.is_empty()
+            && self.swapped.is_empty()
             && self.garbage.is_empty()
             && self.block.is_none()
     }
@@ -128,19 +131,32 @@ impl Effects {
     /// Records an operation that the command brings with it (a lazy expiry's DEL).
     pub fn also(&mut self, db: DbId, args: &[&[u8]]) {
         if self.wants.ops {
-            self.ops.push(Op { db, argv: Argv::from_args(args) });
+            self.ops.push(Op {
+                db,
+                argv: Argv::from_args(args),
+            });
         }
     }
 
     pub fn notify(&mut self, db: DbId, event: Event, key: &[u8]) {
         if self.wants.events.has(event.class) {
-            self.events.push(Notice { event, db, key: key.into() });
+            self.events.push(Notice {
+                event,
+                db,
+                key: key.into(),
+            });
         }
     }
 
     pub fn touch(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
             self.touched.push((db, key.into()));
+        }
+    }
+
+    pub fn swap(&mut self, first: DbId, second: DbId) {
+        if self.wants.touched {
+            self.swapped.push((first, second));
         }
     }
 }

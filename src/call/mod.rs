@@ -11,6 +11,6 @@ pub mod error;
 pub mod options;
 
 pub use args::Args;
-pub use call::{Call, Caller, ClientId, CmdResult, DbId, Origin};
+pub use call::{Call, Caller, ClientId, ClientRef, CmdResult, DbId, Origin};
 pub use effects::{BlockOn, Class, Effects, Event, Notice, Wants};
 pub use error::CmdError;

@@ -5,7 +5,7 @@
 //! `getTimeoutFromObjectOrReply`.
 
 use crate::base::millis::Millis;
-use crate::base::{longdouble::LongDouble, num};
+use crate::base::num;
 use crate::call::CmdError;
 
 /// A time as commands give it: in which unit, and from when.
@@ -49,7 +49,11 @@ impl ExpireUnit {
         if value <= 0 && !any_sign {
             return Err(bad);
         }
-        let ms = if self.in_seconds() { value.checked_mul(1000) } else { Some(value) };
+        let ms = if self.in_seconds() {
+            value.checked_mul(1000)
+        } else {
+            Some(value)
+        };
         let base = if self.relative() { now.0 } else { 0 };
         match ms.and_then(|ms| ms.checked_add(base)) {
             Some(at) => Ok(Millis(at)),
@@ -67,7 +71,7 @@ pub fn expire_arg(arg: &[u8], unit: ExpireUnit, now: Millis, command: &'static s
 /// A blocking command's timeout in (fractions of) seconds: the deadline, or `None` for "for ever".
 pub fn timeout_seconds(arg: &[u8], now: Millis) -> Result<Option<Millis>, CmdError> {
     let bad = || CmdError::Fixed("ERR timeout is not a float or out of range");
-    let seconds = LongDouble::parse(arg).ok_or_else(bad)?.to_f64();
+    let seconds = crate::base::float::parse_f64(arg).ok_or_else(bad)?;
     let ms = (seconds * 1000.0).ceil();
     if !ms.is_finite() || ms > i64::MAX as f64 {
         return Err(CmdError::Fixed("ERR timeout is out of range"));

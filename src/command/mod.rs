@@ -5,6 +5,7 @@
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
 pub mod generic;
+pub mod help;
 pub mod list;
 pub mod spec;
 pub mod string;

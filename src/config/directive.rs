@@ -77,15 +77,37 @@ pub type Outcome = Result<(), ConfigError>;
 /// How words become a value, and where that value is.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    YesNo { get: fn(&Config) -> bool, put: fn(&mut Config, bool) },
-    Number { get: fn(&Config) -> i128, put: fn(&mut Config, i128), min: i128, max: i128, form: Form },
-    Choice { get: fn(&Config) -> &'static str, put: fn(&mut Config, &[u8]) -> bool, names: fn(&Config) -> Vec<&'static str> },
+    YesNo {
+        get: fn(&Config) -> bool,
+        put: fn(&mut Config, bool),
+    },
+    Number {
+        get: fn(&Config) -> i128,
+        put: fn(&mut Config, i128),
+        min: i128,
+        max: i128,
+        form: Form,
+    },
+    Choice {
+        get: fn(&Config) -> &'static str,
+        put: fn(&mut Config, &[u8]) -> bool,
+        names: fn(&Config) -> Vec<&'static str>,
+    },
     /// Text that must be UTF-8: names, paths, addresses.
-    Text { get: fn(&Config) -> &str, put: fn(&mut Config, String) },
+    Text {
+        get: fn(&Config) -> &str,
+        put: fn(&mut Config, String),
+    },
     /// Any bytes: passwords.
-    Bytes { get: fn(&Config) -> &[u8], put: fn(&mut Config, Vec<u8>) },
+    Bytes {
+        get: fn(&Config) -> &[u8],
+        put: fn(&mut Config, Vec<u8>),
+    },
     /// A grammar of its own, over all words.
-    Special { get: fn(&Config) -> String, put: fn(&mut Config, &[Vec<u8>]) -> Outcome },
+    Special {
+        get: fn(&Config) -> String,
+        put: fn(&mut Config, &[Vec<u8>]) -> Outcome,
+    },
 }
 
 /// One parameter of the server.
@@ -101,15 +123,27 @@ pub struct Directive {
 
 impl Directive {
     pub(super) const fn new(name: &'static str, kind: Kind) -> Directive {
-        Directive { name, alias: None, flags: Flags::NONE, kind, check: None }
+        Directive {
+            name,
+            alias: None,
+            flags: Flags::NONE,
+            kind,
+            check: None,
+        }
     }
 
     pub(super) const fn alias(self, alias: &'static str) -> Directive {
-        Directive { alias: Some(alias), ..self }
+        Directive {
+            alias: Some(alias),
+            ..self
+        }
     }
 
     pub(super) const fn flags(self, flags: Flags) -> Directive {
-        Directive { flags: self.flags.with(flags), ..self }
+        Directive {
+            flags: self.flags.with(flags),
+            ..self
+        }
     }
 
     pub(super) const fn immutable(self) -> Directive {
@@ -117,7 +151,10 @@ impl Directive {
     }
 
     pub(super) const fn check(self, check: fn(&[u8]) -> Outcome) -> Directive {
-        Directive { check: Some(check), ..self }
+        Directive {
+            check: Some(check),
+            ..self
+        }
     }
 
     pub fn has(&self, flags: Flags) -> bool {
@@ -171,7 +208,9 @@ impl Directive {
                 self.checked(word)?;
                 put(config, value);
             }
-            Kind::Number { put, min, max, form, .. } => {
+            Kind::Number {
+                put, min, max, form, ..
+            } => {
                 let value = form.parse(word)?;
                 form.within(value, min, max)?;
                 put(config, value);

@@ -1,1 +1,11 @@
-//! Placeholder header; replaced by the first slice.
+//! Containers: bytes and integers in, bytes and integers out.
+//!
+//! *Does not know:* Redis, keys, values, the clock. *Invariants:* std only; everything that can grow large works
+//! in bounded steps; every container is `Send`, so that freeing a big one can be left to another thread.
+//!
+//! Start with [`table`], the hash table under the keyspace and the big sets and hashes; [`blocks`] is the arena
+//! its entries live in; [`wheel`] holds the deadlines.
+
+pub mod blocks;
+pub mod table;
+pub mod wheel;

@@ -38,7 +38,13 @@ const STALE_FLOOR: usize = 4096;
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db { entries: Entries::new(seed), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() }
+        Db {
+            entries: Entries::new(seed),
+            wheel: Wheel::new(),
+            volatile: 0,
+            deadline_sum: 0,
+            fired: Vec::new(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -84,9 +90,35 @@ impl Db {
 
     /// Sets a key's value; returns what the old value owned, if there was one.
     pub fn put(&mut self, key: &[u8], value: New<'_>, expire: Expire, access: u32, now: Millis) -> Option<Taken> {
+        match self.set(key, value, expire, |_| access, now) {
+            Met::Nothing => None,
+            Met::Live(taken) | Met::Overdue(taken) => Some(taken),
+        }
+    }
+
+    /// As [`Db::put`], and says what was there before. `access` makes the new access bits of the old ones.
+    #[inline]
+    pub fn set(
+        &mut self,
+        key: &[u8],
+        value: New<'_>,
+        expire: Expire,
+        access: impl FnOnce(Option<u32>) -> u32,
+        now: Millis,
+    ) -> Met {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
-        let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
+        let Db {
+            entries,
+            wheel,
+            volatile,
+            deadline_sum,
+            ..
+        } = self;
+        let mut deadlines = Deadlines {
+            wheel,
+            volatile,
+            deadline_sum,
+        };
         match entries.get_mut(hash, key) {
             Some(mut entry) => {
                 let old = entry.entry().stamp();
@@ -95,15 +127,18 @@ impl Db {
                     Expire::Clear => deadlines.moved(old, None, hash, now),
                     Expire::At(at) => deadlines.moved(old, Some(at), hash, now),
                 };
-                Some(entry.replace(stamp, access, value))
+                let overdue = entry.entry().is_expired(now);
+                let access = access(Some(entry.entry().access()));
+                let taken = entry.replace(stamp, access, value);
+                if overdue { Met::Overdue(taken) } else { Met::Live(taken) }
             }
             None => {
                 let stamp = match expire {
                     Expire::At(at) => deadlines.moved(None, Some(at), hash, now),
                     _ => None,
                 };
-                entries.insert(hash, key, stamp, access, value);
-                None
+                entries.insert(hash, key, stamp, access(None), value);
+                Met::Nothing
             }
         }
     }
@@ -111,10 +146,23 @@ impl Db {
     /// Sets or clears a key's deadline; `false` when there is no such key.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, now: Millis) -> bool {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
-        let Some(mut entry) = entries.get_mut(hash, key) else { return false };
+        let Db {
+            entries,
+            wheel,
+            volatile,
+            deadline_sum,
+            ..
+        } = self;
+        let Some(mut entry) = entries.get_mut(hash, key) else {
+            return false;
+        };
         let old = entry.entry().stamp();
-        let stamp = Deadlines { wheel, volatile, deadline_sum }.moved(old, deadline, hash, now);
+        let stamp = Deadlines {
+            wheel,
+            volatile,
+            deadline_sum,
+        }
+        .moved(old, deadline, hash, now);
         entry.set_stamp(stamp);
         true
     }
@@ -122,9 +170,20 @@ impl Db {
     /// Takes a key out, whatever its deadline.
     pub fn remove(&mut self, key: &[u8]) -> Option<Taken> {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db {
+            entries,
+            wheel,
+            volatile,
+            deadline_sum,
+            ..
+        } = self;
         let entry = entries.get_mut(hash, key)?;
-        Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, Millis(0));
+        Deadlines {
+            wheel,
+            volatile,
+            deadline_sum,
+        }
+        .moved(entry.entry().stamp(), None, hash, Millis(0));
         Some(entry.remove())
     }
 
@@ -132,12 +191,23 @@ impl Db {
     #[inline]
     pub fn live(&mut self, key: &[u8], now: Millis) -> Live<'_> {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db {
+            entries,
+            wheel,
+            volatile,
+            deadline_sum,
+            ..
+        } = self;
         match entries.get_mut(hash, key) {
             None => Live::Absent,
             Some(entry) if !entry.entry().is_expired(now) => Live::Present(entry),
             Some(entry) => {
-                Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, now);
+                Deadlines {
+                    wheel,
+                    volatile,
+                    deadline_sum,
+                }
+                .moved(entry.entry().stamp(), None, hash, now);
                 Live::Expired(entry.remove())
             }
         }
@@ -163,14 +233,20 @@ impl Db {
     }
 
     fn expire_one(&mut self, fired: &Fired, now: Millis, expired: &mut impl FnMut(Overdue<'_>)) {
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
-        let Some(mut entry) = entries.by_record(fired.hash40, fired.id) else {
+        let Db {
+            entries,
+            wheel,
+            volatile,
+            deadline_sum,
+            ..
+        } = self;
+        let Some(mut entry) = entries.by_record(fired.hash40, fired.id.0) else {
             wheel.forget_stale();
             return;
         };
         let stamp = entry.entry().stamp().expect("found by its stamp");
         if stamp.deadline > now {
-            let record = wheel.file(now, fired.hash40, stamp.deadline);
+            let record = wheel.file(now, fired.hash40, stamp.deadline).0;
             entry.set_stamp(Some(Stamp { record, ..stamp }));
             return;
         }
@@ -184,7 +260,8 @@ impl Db {
     fn sweep(&mut self, budget: usize) {
         if self.wheel.stale() > STALE_FLOOR && self.wheel.stale() * 2 > self.wheel.len() {
             let entries = &mut self.entries;
-            self.wheel.compact(budget, |hash40, id| entries.by_record(hash40, id).is_some());
+            self.wheel
+                .compact(budget, |hash40, id| entries.by_record(hash40, id.0).is_some());
         }
     }
 
@@ -200,6 +277,14 @@ const PREFETCH: usize = 16;
 pub enum Overdue<'a> {
     Key(EntryRef<'a>),
     Value(Taken),
+}
+
+/// What a new value met in its place, and what that owned.
+pub enum Met {
+    Nothing,
+    Live(Taken),
+    /// A key whose deadline had passed: for everybody but the table it was gone already.
+    Overdue(Taken),
 }
 
 /// What a lookup met.
@@ -238,7 +323,7 @@ impl Deadlines<'_> {
                 if old.is_some() {
                     self.wheel.note_stale();
                 }
-                self.wheel.file(now, hash, deadline)
+                self.wheel.file(now, hash, deadline).0
             }
         };
         Some(Stamp { deadline, record })

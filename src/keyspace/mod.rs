@@ -14,7 +14,7 @@ pub mod entries;
 pub mod entry;
 
 pub use access::AccessClock;
-pub use db::{Db, Expire, Live, Overdue};
+pub use db::{Db, Expire, Live, Met, Overdue};
 pub use entries::{Entries, EntryMut};
 pub use entry::{EntryRef, New, Taken, View};
 
@@ -40,6 +40,8 @@ pub struct Settings {
     pub max_string: u64,
     /// Integers below this are reported as shared (OBJECT REFCOUNT), as the reference shares them.
     pub shared_integers: i64,
+    /// `cluster-enabled`: there is one database only.
+    pub cluster: bool,
     /// `active-expire`: DEBUG SET-ACTIVE-EXPIRE switches it.
     pub active_expire: bool,
 }
@@ -53,6 +55,7 @@ impl Default for Settings {
             freeze_access: false,
             max_string: 512 << 20,
             shared_integers: 10_000,
+            cluster: false,
             active_expire: true,
         }
     }
@@ -135,12 +138,18 @@ impl Keyspace {
 
     #[inline]
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
-        let Keyspace { dbs, access, settings, rng } = self;
+        let Keyspace {
+            dbs,
+            access,
+            settings,
+            rng,
+        } = self;
         let dbs = &mut dbs[db.0 as usize];
-        if settings.hide_expired && call.caller.origin != Origin::Master {
+        if settings.hide_expired && !obeys(call) {
             return hidden(dbs, key, call.now);
         }
-        match dbs.live(key, call.now) {
+        let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
+        match dbs.live(key, now) {
             Live::Absent => None,
             Live::Present(mut entry) => {
                 if mark && !settings.freeze_access && !call.caller.no_touch {
@@ -170,8 +179,14 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T` to be changed, or `WRONGTYPE`.
-    pub fn write_typed<T: Typed>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Option<Typing<'_, T>>, CmdError> {
-        let Some(entry) = self.write(key, call) else { return Ok(None) };
+    pub fn write_typed<T: Typed>(
+        &mut self,
+        key: &[u8],
+        call: &mut Call<'_>,
+    ) -> Result<Option<Typing<'_, T>>, CmdError> {
+        let Some(entry) = self.write(key, call) else {
+            return Ok(None);
+        };
         match entry.entry().view() {
             View::Object(value) if T::of(value).is_some() => Ok(Some(Typing::new(entry))),
             _ => Err(CmdError::WrongType),
@@ -179,7 +194,11 @@ impl Keyspace {
     }
 
     /// As [`Keyspace::write_typed`]; a key that is not there is made with `T`'s empty value.
-    pub fn write_or_create<T: Typed + Default>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Typing<'_, T>, CmdError> {
+    pub fn write_or_create<T: Typed + Default>(
+        &mut self,
+        key: &[u8],
+        call: &mut Call<'_>,
+    ) -> Result<Typing<'_, T>, CmdError> {
         if self.write_typed::<T>(key, call)?.is_none() {
             let empty = New::Object(Box::new(T::default().into_value()));
             self.put(key, empty, Expire::Clear, call);
@@ -205,6 +224,44 @@ impl Keyspace {
     #[inline]
     pub fn put_string(&mut self, key: &[u8], bytes: &[u8], expire: Expire, call: &mut Call<'_>) {
         self.put(key, string(bytes), expire, call);
+    }
+
+    /// Sets a key's value as SET does, in one lookup: an overdue key in its place expires first, a key that was not
+    /// there raises `new`, and one that was counts a use. The caller raises the event of the change itself.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: New<'_>, expire: Expire, call: &mut Call<'_>) {
+        // An overdue key has no deadline to keep.
+        let lost = expire == Expire::Keep && self.lookup(call.db(), key, call, false).is_none();
+        let expire = if lost { Expire::Clear } else { expire };
+        let Keyspace {
+            dbs,
+            access,
+            settings,
+            rng,
+        } = self;
+        let frozen = settings.freeze_access;
+        let bits = |old: Option<u32>| match old {
+            Some(bits) if access.lfu => {
+                if frozen {
+                    bits
+                } else {
+                    access.used(bits, rng)
+                }
+            }
+            _ => access.fresh(),
+        };
+        match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
+            Met::Live(taken) => discard(taken, call.fx),
+            Met::Overdue(taken) if obeys(call) => discard(taken, call.fx),
+            Met::Nothing => call.notify(key, event::NEW),
+            Met::Overdue(taken) => {
+                discard(taken, call.fx);
+                if !settings.hide_expired {
+                    tell_expired(settings.lazy_expire, call.db(), key, call.fx);
+                }
+                call.notify(key, event::NEW);
+            }
+        }
     }
 
     /// Takes a key out. `true`: it was there (and not overdue). The caller raises the events.
@@ -245,7 +302,7 @@ impl Keyspace {
         }
         let mut more = false;
         for (i, db) in self.dbs.iter_mut().enumerate() {
-            if db.volatile() == 0 && db.wheel_is_empty() {
+            if db.volatile() == 0 {
                 continue;
             }
             let id = DbId(i as u32);
@@ -295,6 +352,12 @@ pub fn string(bytes: &[u8]) -> New<'_> {
     }
 }
 
+/// The caller repeats what happened elsewhere or before. A key that was there then is there now, overdue or not: its
+/// end comes in the same stream.
+fn obeys(call: &Call<'_>) -> bool {
+    matches!(call.caller.origin, Origin::Master | Origin::Aof)
+}
+
 fn hidden<'a>(db: &'a mut Db, key: &[u8], now: Millis) -> Option<EntryMut<'a>> {
     let hash = db.entries.hash(key);
     db.entries.get_mut(hash, key).filter(|e| !e.entry().is_expired(now))
@@ -328,7 +391,10 @@ pub struct Typing<'a, T> {
 
 impl<'a, T: Typed> Typing<'a, T> {
     fn new(entry: EntryMut<'a>) -> Typing<'a, T> {
-        Typing { entry, kind: std::marker::PhantomData }
+        Typing {
+            entry,
+            kind: std::marker::PhantomData,
+        }
     }
 }
 

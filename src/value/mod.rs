@@ -7,7 +7,7 @@ pub mod list;
 
 pub use list::List;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Value {
     List(List),
 }

@@ -2,6 +2,8 @@
 //!
 //! *Duty:* the rows of the parameters that authentication and the command gates read. `user`, `rename-command` and
 //! `loadmodule` are lines, not parameters; the parser keeps them.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`.
 
 use crate::config::directive::{Directive, Flags, Kind};

@@ -1,6 +1,8 @@
 //! Directives of the process: daemon, log, title, signals, the kernel's view of it.
 //!
 //! *Duty:* the rows of the parameters that startup, the logger, the signal handlers and the cron read.
+//! *Does not know:* how words are read and printed (`directive`, `special`), and what a change entails.
+//! *Invariants:* the bounds lie within the field's type; flags are those of 7.0.15 (`table/tests.rs`).
 //! *Counterpart in C Redis:* the same rows of `static_configs[]`; `config-obsolete` and `logfile-max-size` are ours.
 
 use super::{checks, special};
@@ -41,5 +43,5 @@ pub(super) const ROWS: &[Directive] = &[
     text!("bio_cpulist", bio_cpulist).immutable(),
     text!("aof_rewrite_cpulist", aof_rewrite_cpulist).immutable(),
     text!("bgsave_cpulist", bgsave_cpulist).immutable(),
-    choice!("config-obsolete", config_obsolete).immutable(),
+    choice!("config-obsolete", config_obsolete),
 ];

@@ -1,0 +1,226 @@
+//! Clients that wait for keys.
+//!
+//! *Duty:* park a command that found nothing, run it again when one of its keys was touched, first come first
+//! served, and end the wait at its deadline. *Does not know:* what the commands want: serving one *is* running it
+//! again. *Invariants:* a blocked client stands in the queue of each of its keys once; queues are never empty.
+//! *Counterpart in C Redis:* `blocked.c`.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::Server;
+use super::client::Flags;
+use super::exec::Counting;
+use super::registry::RowId;
+use crate::base::millis::Millis;
+use crate::call::{Args, BlockOn, Caller, ClientRef, DbId, Effects};
+use crate::resp::Argv;
+
+/// What a client waits for.
+#[derive(Debug)]
+pub struct Blocked {
+    row: RowId,
+    argv: Argv,
+    db: DbId,
+    keys: Vec<Box<[u8]>>,
+    deadline: Option<Millis>,
+}
+
+/// A key somebody waits for, and where.
+pub type Key = (DbId, Box<[u8]>);
+
+#[derive(Default)]
+pub struct Blocking {
+    waiting: HashMap<Key, VecDeque<ClientRef>>,
+    deadlines: BTreeSet<(Millis, ClientRef)>,
+    /// Touched keys that somebody waits for, in the order in which they were touched.
+    ready: VecDeque<Key>,
+    serving: bool,
+    /// Clients that wait no more: their left-over input is run before the loop sleeps.
+    resumed: VecDeque<ClientRef>,
+}
+
+impl Blocking {
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn note_ready(&mut self, db: DbId, key: &[u8]) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let key = (db, Box::from(key));
+        if self.waiting.contains_key(&key) && !self.ready.contains(&key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// The keys of these databases that somebody waits for.
+    pub fn awaited_in(&self, dbs: &[DbId]) -> Vec<Key> {
+        self.waiting
+            .keys()
+            .filter(|(db, _)| dbs.contains(db))
+            .cloned()
+            .collect()
+    }
+
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
+    pub fn next_resumed(&mut self) -> Option<ClientRef> {
+        self.resumed.pop_front()
+    }
+
+    fn forget(&mut self, who: ClientRef, blocked: &Blocked) {
+        for key in &blocked.keys {
+            let key = (blocked.db, key.clone());
+            if let Some(queue) = self.waiting.get_mut(&key) {
+                queue.retain(|c| *c != who);
+                if queue.is_empty() {
+                    self.waiting.remove(&key);
+                }
+            }
+        }
+        if let Some(at) = blocked.deadline {
+            self.deadlines.remove(&(at, who));
+        }
+    }
+}
+
+/// Why a wait ended without an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// The time was up, or CLIENT UNBLOCK said so.
+    Timeout,
+    /// CLIENT UNBLOCK … ERROR.
+    Error,
+}
+
+impl Server {
+    pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
+        let who = caller.client;
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        for key in on.keys {
+            if !keys.contains(&key) {
+                self.blocking
+                    .waiting
+                    .entry((caller.db, key.clone()))
+                    .or_default()
+                    .push_back(who);
+                keys.push(key);
+            }
+        }
+        if let Some(at) = on.deadline {
+            self.blocking.deadlines.insert((at, who));
+        }
+        let client = &mut self.clients[who.slot as usize];
+        client.flags.set(Flags::BLOCKED);
+        client.blocked = Some(Box::new(Blocked {
+            row,
+            argv: args.to_argv(),
+            db: caller.db,
+            keys,
+            deadline: on.deadline,
+        }));
+        self.clients.blocked += 1;
+        self.refresh_wants();
+    }
+
+    /// Takes a client out of its wait. Its left-over input runs later in this turn.
+    fn release(&mut self, who: ClientRef) -> Option<Box<Blocked>> {
+        let client = self.clients.find(who)?;
+        let blocked = client.blocked.take()?;
+        client.flags.clear(Flags::BLOCKED);
+        self.clients.blocked -= 1;
+        self.blocking.forget(who, &blocked);
+        self.blocking.resumed.push_back(who);
+        self.refresh_wants();
+        Some(blocked)
+    }
+
+    /// Forgets the wait of a client that goes away.
+    pub fn drop_blocked(&mut self, slot: usize) {
+        let who = self.clients[slot].reference(slot);
+        self.release(who);
+    }
+
+    /// Runs the commands of those who wait for keys that were touched. What these runs touch is served in the same
+    /// sweep.
+    pub(super) fn serve_blocked(&mut self) {
+        if self.blocking.serving || self.blocking.ready.is_empty() {
+            return;
+        }
+        self.blocking.serving = true;
+        while let Some(key) = self.blocking.ready.pop_front() {
+            let waiting = self
+                .blocking
+                .waiting
+                .get(&key)
+                .map(|q| q.iter().copied().collect::<Vec<_>>());
+            for who in waiting.unwrap_or_default() {
+                self.serve_one(who);
+                let entries = &self.ks.db(key.0).entries;
+                if entries.get(entries.hash(&key.1), &key.1).is_none() {
+                    break;
+                }
+            }
+        }
+        self.blocking.serving = false;
+    }
+
+    /// Runs a parked command again. If it still finds nothing, it stays parked where it is.
+    fn serve_one(&mut self, who: ClientRef) {
+        let slot = who.slot as usize;
+        let Some(client) = self.clients.find(who) else { return };
+        let caller = client.caller(slot);
+        let Some(blocked) = client.blocked.take() else { return };
+        let mut reply = self.take_reply(slot);
+        let mut fx = Effects::default();
+        self.call(
+            blocked.row,
+            Args::of(&blocked.argv),
+            caller,
+            Counting::No,
+            &mut reply,
+            &mut fx,
+        );
+        let still_waits = fx.block.take().is_some();
+        self.give_reply(slot, reply);
+        self.clients[slot].blocked = Some(blocked);
+        if !still_waits {
+            self.release(who);
+        }
+        self.settle_counts(&mut fx);
+        self.drain_server_side(&mut fx);
+    }
+
+    /// Ends waits whose time is up.
+    pub fn end_overdue_waits(&mut self, now: Millis) {
+        while let Some((at, who)) = self.blocking.deadlines.first().copied() {
+            if at > now {
+                break;
+            }
+            self.blocking.deadlines.remove(&(at, who));
+            self.unblock(who, Unblock::Timeout);
+        }
+    }
+
+    /// Ends a client's wait with the answer that belongs to it. `false`: it did not wait.
+    pub fn unblock(&mut self, who: ClientRef, why: Unblock) -> bool {
+        if self.release(who).is_none() {
+            return false;
+        }
+        let slot = who.slot as usize;
+        let reply = &mut self.clients[slot].reply;
+        match why {
+            Unblock::Timeout => reply.null_array(),
+            Unblock::Error => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        }
+        self.after_output(slot);
+        true
+    }
+}

@@ -1,0 +1,28 @@
+//! Server commands: those that need more than the keyspace. Glue: take arguments, call one method of one subsystem,
+//! write the answer.
+//!
+//! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
+
+pub mod pubsub;
+pub mod transaction;
+
+use crate::call::{Call, CmdResult};
+use crate::command::spec::Command;
+use crate::server::Server;
+
+pub type ServerHandler = fn(&mut Server, &mut Call<'_>) -> CmdResult;
+pub type ServerCommand = Command<ServerHandler>;
+
+/// All server commands, family by family.
+pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[pubsub::COMMANDS, transaction::COMMANDS];
+
+/// A HELP reply: the container's usage line, its subcommands, and HELP itself.
+pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {
+    call.reply.array(lines.len() + 3);
+    call.reply.status(&format!(
+        "{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
+    lines.iter().for_each(|line| call.reply.status(line));
+    call.reply.status("HELP");
+    call.reply.status("    Prints this help.");
+}

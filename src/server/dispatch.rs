@@ -1,0 +1,178 @@
+//! From a request to its execution, its queueing or its refusal.
+//!
+//! *Duty:* look the command up, pass the gates, queue inside MULTI, else run one unit. *Does not know:* what
+//! commands do. *Counterpart in C Redis:* `processCommand`.
+
+use crate::call::{Args, CmdError, Effects};
+use crate::resp::{Batch, ReplyBuf};
+use crate::server::Server;
+use crate::server::client::{Flags, Transaction};
+use crate::server::exec::Counting;
+use crate::server::gates;
+use crate::server::registry::{RowId, Run, Unknown};
+
+/// Runs, queues or refuses one request of the client in `slot`.
+pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    let row = match srv.registry.lookup(args.get(0), args.opt(1)) {
+        Ok(row) => row,
+        Err(unknown) => {
+            let error = unknown_command(srv, unknown, args);
+            return refuse(srv, slot, None, &error, reply);
+        }
+    };
+    let client = &mut srv.clients[slot];
+    client.last_row = Some(row);
+    let calm = srv.exec.alarms == 0
+        && client.flags.has(Flags::AUTHENTICATED)
+        && !client.flags.has(Flags::GATED)
+        && srv.registry.row(row).spec.arity_fits(args.len());
+    if calm {
+        let caller = client.caller(slot);
+        return srv.run_unit(row, args, caller, reply, fx);
+    }
+    dispatch_gated(srv, slot, row, args, reply, fx);
+}
+
+#[cold]
+fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    let before = reply.len();
+    if let Err(error) = gates::pass(srv, slot, row, args) {
+        refuse(srv, slot, Some(row), &error, reply);
+    } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
+        queue(srv, slot, row, args);
+        reply.raw(b"+QUEUED\r\n");
+    } else {
+        let caller = srv.clients[slot].caller(slot);
+        srv.run_unit(row, args, caller, reply, fx);
+    }
+    apply_reply_mode(srv, slot, before, reply);
+}
+
+/// CLIENT REPLY: drops the reply that was just written if the client does not want it.
+fn apply_reply_mode(srv: &mut Server, slot: usize, before: usize, reply: &mut ReplyBuf) {
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags(Flags::REPLY_OFF.0 | Flags::REPLY_SKIP.0)) {
+        reply.truncate(before);
+    }
+    flags.clear(Flags::REPLY_SKIP);
+    if flags.has(Flags::REPLY_SKIP_NEXT) {
+        flags.clear(Flags::REPLY_SKIP_NEXT);
+        flags.set(Flags::REPLY_SKIP);
+    }
+}
+
+fn refuse(srv: &mut Server, slot: usize, row: Option<RowId>, error: &CmdError, reply: &mut ReplyBuf) {
+    let message = error.message();
+    reply.error(&message);
+    srv.stats.count_error(&message);
+    if let Some(row) = row {
+        srv.registry.row_mut(row).stats.rejected += 1;
+    }
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags::MULTI) {
+        flags.set(Flags::DIRTY_EXEC);
+    }
+}
+
+/// Commands that act at once although a transaction is open.
+fn runs_inside_multi(name: &str) -> bool {
+    matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
+    let client = &mut srv.clients[slot];
+    // What can only fail anyway is not kept.
+    if client.flags.has(Flags(Flags::DIRTY_EXEC.0 | Flags::DIRTY_CAS.0)) {
+        return;
+    }
+    let argv = args.to_argv();
+    let transaction = client
+        .transaction
+        .get_or_insert_with(|| Box::new(Transaction::default()));
+    transaction.memory += argv.memory();
+    transaction.queue.push((row, argv));
+}
+
+/// The text of 7.0.15: the name, and the first arguments within 128 bytes.
+fn unknown_command(srv: &Server, unknown: Unknown, args: Args<'_>) -> CmdError {
+    if let Unknown::Subcommand(container) = unknown {
+        let mut text = b"ERR unknown subcommand '".to_vec();
+        text.extend_from_slice(clip(args.get(1), 128));
+        let container = String::from_utf8_lossy(&srv.registry.row(container).name).to_uppercase();
+        text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
+        return CmdError::text(text);
+    }
+    let mut shown = Vec::new();
+    for arg in args.from(1) {
+        if shown.len() >= 128 {
+            break;
+        }
+        shown.push(b'\'');
+        shown.extend_from_slice(clip(arg, 128 - shown.len()));
+        shown.extend_from_slice(b"' ");
+    }
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(clip(args.get(0), 128));
+    text.extend_from_slice(b"', with args beginning with: ");
+    text.extend_from_slice(&shown);
+    CmdError::text(text)
+}
+
+fn clip(bytes: &[u8], max: usize) -> &[u8] {
+    &bytes[..bytes.len().min(max)]
+}
+
+/// Asks for the memory of a pipeline's keys before the first command runs, so that the misses overlap: first every
+/// key's bucket, then, when those are on their way, every entry.
+pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
+    let entries = &srv.ks.db(srv.clients[slot].db).entries;
+    // A table that fits the cache gains nothing.
+    if entries.len() < PREFETCH_MIN_KEYS {
+        return;
+    }
+    let mut hashes = [0u64; PREFETCH_MAX];
+    let mut n = 0;
+    for i in 0..batch.len() {
+        let args = Args::new(buf, batch.spans(batch.command(i)));
+        let Ok(row) = srv.registry.lookup(args.get(0), None) else {
+            continue;
+        };
+        let row = srv.registry.row(row);
+        if row.first_key == 0 || !matches!(row.run, Run::Data(_)) {
+            continue;
+        }
+        let (first, last, step) = row.spec.key_range();
+        let last = if last < 0 { args.len() as i64 + last } else { last };
+        for key in (first..=last)
+            .step_by(step.max(1) as usize)
+            .filter_map(|i| args.opt(i as usize))
+        {
+            if n == PREFETCH_MAX {
+                break;
+            }
+            hashes[n] = entries.hash(key);
+            entries.prefetch_bucket(hashes[n]);
+            n += 1;
+        }
+    }
+    hashes[..n].iter().for_each(|hash| entries.prefetch_entry(*hash));
+}
+
+const PREFETCH_MAX: usize = 64;
+const PREFETCH_MIN_KEYS: usize = 10_000;
+
+impl Server {
+    /// One request on behalf of a client: the call, and what follows from it.
+    #[inline]
+    pub fn run_unit(
+        &mut self,
+        row: RowId,
+        args: Args<'_>,
+        caller: crate::call::Caller,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
+        self.call(row, args, caller, Counting::Yes, reply, fx);
+        self.finish_unit(row, args, caller, fx);
+    }
+}

@@ -1,0 +1,280 @@
+//! The event loop: one turn, from the bottom of one sleep to the next.
+//!
+//! *Duty:* `run` is the loop, `before_sleep` the ordered list of what must be done before the process waits.
+//! *Invariant:* replies are written, and clients freed, in `before_sleep` and nowhere else. *Counterpart in C
+//! Redis:* `aeMain`, `beforeSleep`, `acceptCommonHandler`.
+
+use std::time::Duration;
+
+use super::Server;
+use super::client::{Client, Flags};
+use crate::call::{DbId, Effects};
+use crate::net::stream::is_loopback;
+use crate::net::{Listener, Ready, Route, Stream};
+use crate::resp::{Proto, ReplyBuf};
+
+/// What the loop itself keeps.
+#[derive(Default)]
+pub struct Loop {
+    pub listeners: Vec<(Listener, mio::Token)>,
+    /// Set to leave the loop: the process' exit code.
+    pub exit: Option<i32>,
+    /// Monotonic microseconds of the next cron call.
+    pub next_cron_us: u64,
+    /// Monotonic milliseconds of the next look for idle clients.
+    pub next_idle_check_ms: u64,
+    /// Turns since the start.
+    pub turns: u64,
+    ready: Vec<Ready>,
+    /// Expiry has more to do than one slice allowed.
+    expiring: bool,
+    /// Listeners whose queue could not be emptied for want of descriptors: tried again by cron.
+    pub accept_again: bool,
+}
+
+/// Steps of work in one slice of active expiry: some 200 microseconds.
+const EXPIRE_BUDGET: usize = 1500;
+/// The longest sleep, whatever the timers say.
+const SLEEP_MAX_US: u64 = 1_000_000;
+/// Connections accepted from one listener before others get their turn.
+const ACCEPTS_PER_TURN: usize = 1000;
+
+impl Server {
+    /// Runs until something sets [`Loop::exit`]; returns the exit code.
+    pub fn run(&mut self) -> i32 {
+        loop {
+            self.before_sleep();
+            if let Some(code) = self.turn.exit {
+                return code;
+            }
+            self.turn_once(self.sleep_us());
+        }
+    }
+
+    /// Waits for events, at most so long, and deals with them.
+    fn turn_once(&mut self, timeout_us: u64) {
+        let mut ready = std::mem::take(&mut self.turn.ready);
+        if let Err(error) = self.net.wait(Duration::from_micros(timeout_us), &mut ready) {
+            log::error!("Waiting for events failed: {error}");
+        }
+        self.turn.turns += 1;
+        self.clock.refresh();
+        self.ks.access.tick(self.clock.now());
+        for event in ready.drain(..) {
+            self.on_ready(event);
+        }
+        self.turn.ready = ready;
+        for _ in 0..self.clients.readers() {
+            let Some(slot) = self.clients.next_reader() else { break };
+            self.read_client(slot);
+        }
+        self.on_timers();
+    }
+
+    fn on_ready(&mut self, event: Ready) {
+        match event.route {
+            Route::Client(slot) => self.client_ready(slot as usize, event),
+            Route::Listener(index) => self.accept_clients(index as usize),
+            Route::Wake => self.on_wake(),
+            Route::ChildPipe => self.on_child_report(),
+        }
+    }
+
+    fn on_timers(&mut self) {
+        if !self.blocking.is_empty() {
+            self.end_overdue_waits(self.clock.now());
+        }
+        if self.clock.mono_us() >= self.turn.next_cron_us {
+            self.cron();
+        }
+    }
+
+    /// How long the process may sleep: until the next timer, not at all while something is left to do.
+    fn sleep_us(&self) -> u64 {
+        if self.clients.busy() || self.turn.expiring || self.blocking.has_resumed() {
+            return 0;
+        }
+        let now = self.clock.now();
+        let until = |at: crate::base::millis::Millis| at.since(now).max(0) as u64 * 1000;
+        let cron = self.turn.next_cron_us.saturating_sub(self.clock.mono_us());
+        let mut sleep = cron.min(SLEEP_MAX_US);
+        if let Some(at) = self.blocking.next_deadline() {
+            sleep = sleep.min(until(at));
+        }
+        if let Some(at) = self.next_expiry() {
+            sleep = sleep.min(until(at));
+        }
+        sleep
+    }
+
+    /// What must be done before the process waits, in this order.
+    fn before_sleep(&mut self) {
+        // Before replies, so that what they show and what the events say belong together.
+        self.expire_slice();
+        // Clients whose wait has ended: the commands behind the one that waited.
+        while let Some(who) = self.blocking.next_resumed() {
+            let slot = who.slot as usize;
+            if self
+                .clients
+                .find(who)
+                .is_some_and(|c| !c.flags.has(Flags::STOPPED) && !c.input.is_empty())
+            {
+                self.process_input(slot);
+            }
+        }
+        self.write_replies();
+        // Last: until here everybody could rely on a slot that is named somewhere.
+        self.free_closing();
+    }
+
+    fn expire_slice(&mut self) {
+        let mut fx = Effects {
+            wants: self.exec.wants,
+            ..Effects::default()
+        };
+        self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_BUDGET, &mut fx);
+        self.settle_counts(&mut fx);
+        if fx.dirty != 0 || !fx.is_quiet() {
+            self.drain_server_side(&mut fx);
+        }
+    }
+
+    fn next_expiry(&self) -> Option<crate::base::millis::Millis> {
+        let now = self.clock.now();
+        if !self.ks.settings.active_expire || self.ks.settings.hide_expired {
+            return None;
+        }
+        self.ks
+            .dbs
+            .iter()
+            .filter(|db| db.volatile() > 0)
+            .filter_map(|db| db.next_deadline(now))
+            .min()
+    }
+
+    pub fn write_replies(&mut self) {
+        let writers = self.clients.take_writers();
+        for slot in &writers {
+            let slot = *slot as usize;
+            if self
+                .clients
+                .get(slot)
+                .is_some_and(|c| c.flags.has(Flags::WRITE_PENDING))
+            {
+                self.write_client(slot);
+            }
+        }
+        self.clients.return_writers(writers);
+    }
+
+    pub fn free_closing(&mut self) {
+        for slot in self.clients.take_closing() {
+            self.free_client(slot as usize);
+        }
+    }
+
+    /// Takes a connection out of everything that knows it, and closes it.
+    fn free_client(&mut self, slot: usize) {
+        self.unwatch(slot);
+        self.drop_blocked(slot);
+        self.drop_subscriptions(slot);
+        let mut client = self.clients.remove(slot);
+        self.net.remove(&mut client.stream, client.token);
+    }
+
+    fn accept_clients(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.turn.listeners[index].0.accept() {
+                Ok(Some(stream)) => self.admit(stream),
+                Ok(None) => return,
+                Err(error) => {
+                    log::warn!("Accepting client connection: {error}");
+                    self.turn.accept_again = true;
+                    return;
+                }
+            }
+        }
+        self.turn.accept_again = true;
+    }
+
+    /// Tries all listeners again, after the kernel had no descriptor left or a burst was cut short.
+    pub fn accept_leftovers(&mut self) {
+        if std::mem::take(&mut self.turn.accept_again) {
+            (0..self.turn.listeners.len()).for_each(|i| self.accept_clients(i));
+        }
+    }
+
+    /// Lets a connection in, or tells it why not.
+    fn admit(&mut self, mut stream: Stream) {
+        if self.clients.len() >= self.config.maxclients as usize {
+            stream.write_farewell(b"-ERR max number of clients reached\r\n");
+            self.stats.rejected_connections += 1;
+            return;
+        }
+        let peer = stream.peer();
+        let open = !self.config.protected_mode || !self.config.requirepass.is_empty();
+        if !open && !stream.is_unix() && !is_loopback(peer) {
+            stream.write_farewell(PROTECTED);
+            self.stats.rejected_connections += 1;
+            return;
+        }
+        if let Err(error) = stream.set_client_options(self.config.tcp_keepalive) {
+            log::debug!("Setting the options of a new connection failed: {error}");
+            return;
+        }
+        let slot = self.clients.vacant_slot();
+        let token = match self.net.add(&mut stream, Route::Client(slot as u32)) {
+            Ok(token) => token,
+            Err(error) => {
+                log::warn!("Error registering a new connection: {error}");
+                return;
+            }
+        };
+        self.stats.connections_received += 1;
+        self.insert_client(stream, token);
+    }
+
+    fn insert_client(&mut self, stream: Stream, token: mio::Token) {
+        let now_ms = self.clock.mono_us() / 1000;
+        let mut flags = Flags::default();
+        if self.config.requirepass.is_empty() {
+            flags.set(Flags::AUTHENTICATED);
+        }
+        if stream.is_unix() {
+            flags.set(Flags::UNIX_SOCKET);
+        }
+        let id = self.clients.next_id();
+        let slot = self.clients.insert(Client {
+            id,
+            stream,
+            token,
+            flags,
+            db: DbId(0),
+            input: Vec::new(),
+            partial: None,
+            reply: ReplyBuf::new(Proto::Resp2),
+            sent: 0,
+            transaction: None,
+            subscriptions: None,
+            blocked: None,
+            names: None,
+            last_row: None,
+            created_ms: now_ms,
+            last_seen_ms: now_ms,
+            soft_limit_since_ms: 0,
+        });
+        // Whoever connects mostly speaks at once, and its first bytes may be there already.
+        self.clients.read_again(slot);
+    }
+}
+
+const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
+password is set for the default user. In this mode connections are only accepted from the loopback interface. If you \
+want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable \
+protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
+from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do \
+so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by \
+editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. \
+3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup an \
+authentication password for the default user. NOTE: You only need to do one of the above things in order for the \
+server to start accepting connections from the outside.\r\n";

@@ -1,0 +1,184 @@
+//! Execution: one call of a handler, and what follows from a unit of calls.
+//!
+//! *Duty:* `call` runs a handler, times it, counts it and turns its error into a reply; `finish_unit` drains the
+//! effects: propagation, watchers, notifications, blocked clients, garbage. *Invariant:* nobody else runs a handler.
+//! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
+
+use crate::call::effects::{Op, Replicate};
+use crate::call::{Args, Call, Caller, CmdResult, Effects, Origin, Wants};
+use crate::resp::ReplyBuf;
+use crate::server::Server;
+use crate::server::client::Buffers;
+use crate::server::gates::Alarm;
+use crate::server::registry::{RowId, Run};
+use crate::sys::bio::Job;
+use crate::sys::clock::ticks;
+
+/// State of execution that outlives a call.
+#[derive(Default)]
+pub struct Exec {
+    pub buffers: Buffers,
+    /// Who listens to effects; see [`Server::refresh_wants`].
+    pub wants: Wants,
+    /// States in which some commands are refused; 0 opens the short way through `dispatch`.
+    pub alarms: u32,
+    /// Changes since the last successful save.
+    pub dirty: u64,
+    /// When the previous call ended, in ticks: where the next one begins.
+    last_ticks: u64,
+}
+
+impl Exec {
+    pub fn start_timing(&mut self) {
+        self.last_ticks = ticks();
+    }
+
+    pub fn has_alarm(&self, alarm: Alarm) -> bool {
+        self.alarms & alarm.0 != 0
+    }
+
+    pub fn set_alarm(&mut self, alarm: Alarm, on: bool) {
+        if on {
+            self.alarms |= alarm.0
+        } else {
+            self.alarms &= !alarm.0
+        }
+    }
+}
+
+/// Whether a call counts in the statistics: a blocked command that runs again was counted when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    Yes,
+    No,
+}
+
+impl Server {
+    /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
+    pub fn call(
+        &mut self,
+        row: RowId,
+        args: Args<'_>,
+        caller: Caller,
+        counting: Counting,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
+        let (start, dirty) = (reply.len(), fx.dirty);
+        fx.wants = self.exec.wants;
+        fx.replicate = Replicate::Verbatim;
+        let mut call = Call {
+            args,
+            caller,
+            now: self.clock.now(),
+            reply,
+            fx,
+        };
+        let result: CmdResult = match self.registry.row(row).run {
+            Run::Data(run) => run(&mut self.ks, &mut call),
+            Run::Server(run) => run(self, &mut call),
+        };
+        let failed = result.is_err();
+        if let Err(error) = result {
+            let message = error.message();
+            reply.truncate(start);
+            reply.error(&message);
+            self.stats.count_error(&message);
+        }
+        let now = ticks();
+        let spent = now.wrapping_sub(self.exec.last_ticks);
+        self.exec.last_ticks = now;
+        let stats = &mut self.registry.row_mut(row).stats;
+        stats.ticks += spent;
+        stats.failed += failed as u64;
+        if counting == Counting::Yes {
+            stats.calls += 1;
+            self.stats.commands_processed += 1;
+        }
+        if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
+            fx.ops.push(Op {
+                db: caller.db,
+                argv: args.to_argv(),
+            });
+        }
+        if fx.block.is_some() && caller.origin != Origin::Client {
+            // Inside EXEC or a script nobody waits: the answer is that there is nothing.
+            fx.block = None;
+            reply.null_array();
+        }
+    }
+
+    /// Tells the rest of the server what a unit did. Everything in `fx` has been dealt with afterwards.
+    #[inline]
+    pub fn finish_unit(&mut self, row: RowId, args: Args<'_>, caller: Caller, fx: &mut Effects) {
+        if fx.dirty != 0 {
+            self.exec.dirty += fx.dirty;
+            fx.dirty = 0;
+        }
+        if !fx.is_quiet() {
+            self.drain(row, args, caller, fx);
+        }
+    }
+
+    #[cold]
+    fn drain(&mut self, row: RowId, args: Args<'_>, caller: Caller, fx: &mut Effects) {
+        if let Some(block) = fx.block.take() {
+            self.block_client(row, args, caller, block);
+        }
+        self.drain_server_side(fx);
+    }
+
+    /// What follows from changes, whoever made them: a client, expiry, a timer.
+    pub fn drain_server_side(&mut self, fx: &mut Effects) {
+        let Effects {
+            wants: _,
+            dirty,
+            ops,
+            replicate: _,
+            touched,
+            events,
+            block,
+            garbage,
+            counts: _,
+            swapped,
+        } = fx;
+        self.exec.dirty += std::mem::take(dirty);
+        debug_assert!(block.is_none(), "only a client waits");
+        debug_assert!(ops.is_empty(), "nobody asked for operations");
+        let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
+        for job in garbage.drain(..) {
+            self.stats.lazyfreed_objects += 1;
+            self.bio.submit(Job::Drop(job));
+        }
+        for (db, key) in &touched {
+            self.touch_watchers(*db, key);
+            self.blocking.note_ready(*db, key);
+        }
+        for (first, second) in swapped {
+            self.databases_swapped(first, second);
+        }
+        for notice in &events {
+            self.publish_notice(notice);
+        }
+        self.serve_blocked();
+    }
+
+    /// Moves the counters that calls left in `fx` to where INFO shows them.
+    pub fn settle_counts(&mut self, fx: &mut Effects) {
+        let counts = std::mem::take(&mut fx.counts);
+        self.stats.keyspace_hits += counts.hits;
+        self.stats.keyspace_misses += counts.misses;
+        self.stats.expired_keys += counts.expired;
+        self.stats.lazyfreed_objects += counts.lazyfreed;
+    }
+
+    /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes
+    /// of the configuration change.
+    pub fn refresh_wants(&mut self) {
+        self.exec.wants = Wants {
+            ops: false,
+            touched: !self.watch.is_empty() || !self.blocking.is_empty(),
+            events: self.wanted_events(),
+        };
+    }
+}

@@ -1,0 +1,146 @@
+//! The gates: reasons for which a command that exists is not run now.
+//!
+//! *Duty:* [`GATES`] is the order in which they are asked, and so the documentation of that order. *Invariant:* the
+//! short way past all of them (in `dispatch`) is open only while none could refuse: no alarm is raised, and the
+//! client is in no special state. *Counterpart in C Redis:* the body of `processCommand`.
+
+use crate::call::{Args, CmdError};
+use crate::command::spec::{DENYOOM, LOADING, NO_AUTH, NO_MULTI, Spec, WRITE};
+use crate::resp::Proto;
+use crate::server::Server;
+use crate::server::client::Flags;
+use crate::server::registry::RowId;
+
+/// What a gate looks at.
+struct Visitor<'a> {
+    srv: &'a Server,
+    slot: usize,
+    spec: &'static Spec,
+    args: Args<'a>,
+}
+
+type Gate = fn(&Visitor<'_>) -> Result<(), CmdError>;
+
+const GATES: &[Gate] = &[
+    arity,
+    authenticated,
+    allowed_in_multi,
+    memory,
+    disk_error,
+    pubsub_context,
+    loading,
+];
+
+/// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alarm(pub u32);
+
+impl Alarm {
+    pub const LOADING: Alarm = Alarm(1 << 0);
+    /// `maxmemory` is set.
+    pub const MEMORY: Alarm = Alarm(1 << 1);
+    /// The last snapshot failed.
+    pub const DISK_ERROR: Alarm = Alarm(1 << 2);
+}
+
+/// Asks all gates.
+pub fn pass(srv: &Server, slot: usize, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
+    let visitor = Visitor {
+        srv,
+        slot,
+        spec: srv.registry.row(row).spec,
+        args,
+    };
+    GATES.iter().try_for_each(|gate| gate(&visitor))
+}
+
+fn arity(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if v.spec.arity_fits(v.args.len()) {
+        Ok(())
+    } else {
+        Err(CmdError::Arity(v.spec.name.into()))
+    }
+}
+
+fn authenticated(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let client = &v.srv.clients[v.slot];
+    let known = client.flags.has(Flags::AUTHENTICATED) || v.srv.config.requirepass.is_empty();
+    if known || v.spec.flags.has(NO_AUTH) {
+        Ok(())
+    } else {
+        Err(CmdError::NoAuth)
+    }
+}
+
+fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let inside = v.srv.clients[v.slot].flags.has(Flags::MULTI);
+    if inside && v.spec.flags.has(NO_MULTI) {
+        return Err(CmdError::Fixed("ERR Command not allowed inside a transaction"));
+    }
+    Ok(())
+}
+
+fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let queued_write = v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(DENYOOM);
+    if !v.srv.exec.has_alarm(Alarm::MEMORY) || !(v.spec.flags.has(DENYOOM) || queued_write) {
+        return Ok(());
+    }
+    let limit = v.srv.config.maxmemory;
+    if v.srv.used_memory() as u64 > limit {
+        Err(CmdError::Oom)
+    } else {
+        Ok(())
+    }
+}
+
+fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let writes = v.spec.flags.has(WRITE) || v.spec.name == "ping";
+    if v.srv.exec.has_alarm(Alarm::DISK_ERROR) && writes {
+        Err(CmdError::MisconfRdb)
+    } else {
+        Ok(())
+    }
+}
+
+fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let client = &v.srv.clients[v.slot];
+    if !client.flags.has(Flags::SUBSCRIBED) || client.proto() == Proto::Resp3 {
+        return Ok(());
+    }
+    let allowed = [
+        "ping",
+        "subscribe",
+        "ssubscribe",
+        "unsubscribe",
+        "sunsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "quit",
+        "reset",
+    ];
+    if allowed.contains(&v.spec.name) {
+        return Ok(());
+    }
+    Err(CmdError::text(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        v.spec.name
+    )))
+}
+
+fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) {
+        Err(CmdError::Loading)
+    } else {
+        Ok(())
+    }
+}
+
+impl Server {
+    /// The flags of all commands that a client has queued, together.
+    pub fn queued_flags(&self, slot: usize) -> crate::command::spec::Flags {
+        let queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
+        queue.fold(crate::command::spec::Flags::NONE, |all, (row, _)| {
+            all.or(self.registry.row(*row).spec.flags)
+        })
+    }
+}

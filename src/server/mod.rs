@@ -1,0 +1,52 @@
+//! The shell: the one place where cores and kernel meet.
+//!
+//! *Duty:* own all state in one tree ([`Server`]), run the event loop, execute commands, and carry out what they say.
+//! *Invariants:* only `exec` runs handlers; only `propagate` feeds AOF and replicas; only `event_loop::before_sleep`
+//! writes replies and frees clients; `Server` has subsystems as fields and nothing else.
+//! *Reading order:* `event_loop` (one turn), `client` (bytes to commands), `dispatch` and `gates`, `exec`, then what
+//! you came for. *Counterpart in C Redis:* `server.c`, `networking.c`.
+
+pub mod blocking;
+pub mod client;
+pub mod clients;
+pub mod commands;
+pub mod cron;
+pub mod dispatch;
+pub mod event_loop;
+pub mod exec;
+pub mod gates;
+pub mod notify;
+pub mod persistence;
+pub mod registry;
+pub mod stats;
+pub mod watch;
+
+use crate::config::Config;
+use crate::keyspace::Keyspace;
+use crate::net::Reactor;
+use crate::pubsub::PubSub;
+use crate::sys::bio::Bio;
+use crate::sys::clock::Clock;
+use blocking::Blocking;
+use clients::Clients;
+use event_loop::Loop;
+use exec::Exec;
+use registry::Registry;
+use stats::Stats;
+use watch::Watch;
+
+pub struct Server {
+    pub ks: Keyspace,
+    pub clients: Clients,
+    pub net: Reactor,
+    pub registry: Registry,
+    pub exec: Exec,
+    pub turn: Loop,
+    pub watch: Watch,
+    pub blocking: Blocking,
+    pub pubsub: PubSub,
+    pub config: Config,
+    pub clock: Clock,
+    pub stats: Stats,
+    pub bio: Bio,
+}

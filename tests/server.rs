@@ -1,0 +1,7 @@
+//! Tests of the built program as a process: real sockets, files, signals, exit codes.
+//!
+//! *Duty:* one test binary (one link step) for all of them; a module per subject under tests/server/.
+//! *Does not know:* the inside of the server: what can be tested without a process is tested there.
+
+#[path = "server/harness.rs"]
+mod harness;
