@@ -1,3 +1,5 @@
+//! Packed lists of every form of element, made by hand, intact and damaged.
+
 use super::*;
 use crate::base::rng::Rng;
 
