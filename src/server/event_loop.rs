@@ -32,6 +32,8 @@ pub struct Loop {
     ready: Vec<Ready>,
     /// Expiry has more to do than one slice allowed.
     expiring: bool,
+    /// Held as long as the process lives.
+    pub locks: Vec<crate::sys::file_lock::FileLock>,
     /// Listeners whose queue could not be emptied for want of descriptors: tried again by cron.
     pub accept_again: bool,
 }
