@@ -28,25 +28,31 @@ const EACH_KEY: Spec = Spec {
 const REMOVED: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::RM.or(KeyFlags::DELETE))];
 const ASKED_ABOUT: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::RO)];
 
-pub const DEL: DataCommand = Command::new(delete_each, Spec {
-    name: "del",
-    flags: WRITE,
-    keys: REMOVED,
-    since: "1.0.0",
-    complexity: "O(N) for N keys that hold strings; a key that holds a collection adds the number of its elements.",
-    summary: "Deletes keys.",
-    ..EACH_KEY
-});
+pub const DEL: DataCommand = Command::new(
+    delete_each,
+    Spec {
+        name: "del",
+        flags: WRITE,
+        keys: REMOVED,
+        since: "1.0.0",
+        complexity: "O(N) for N keys that hold strings; a key that holds a collection adds the number of its elements.",
+        summary: "Deletes keys.",
+        ..EACH_KEY
+    },
+);
 
-pub const UNLINK: DataCommand = Command::new(delete_each, Spec {
-    name: "unlink",
-    flags: WRITE.or(FAST),
-    keys: REMOVED,
-    since: "4.0.0",
-    complexity: "O(1) for each key, whatever its size; the memory is given back by another thread, in O(N) for N allocations.",
-    summary: "Deletes keys, leaving the work of freeing their memory to another thread.",
-    ..EACH_KEY
-});
+pub const UNLINK: DataCommand = Command::new(
+    delete_each,
+    Spec {
+        name: "unlink",
+        flags: WRITE.or(FAST),
+        keys: REMOVED,
+        since: "4.0.0",
+        complexity: "O(1) for each key, whatever its size; the memory is given back by another thread, in O(N) for N allocations.",
+        summary: "Deletes keys, leaving the work of freeing their memory to another thread.",
+        ..EACH_KEY
+    },
+);
 
 /// DEL and UNLINK are one here: the keyspace sends whatever is slow to free to the background thread for both.
 fn delete_each(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
@@ -61,30 +67,38 @@ fn delete_each(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const EXISTS: DataCommand = Command::new(|ks, call| count_found(ks, call, Use::Unmarked), Spec {
-    name: "exists",
-    flags: READONLY.or(FAST),
-    keys: ASKED_ABOUT,
-    since: "1.0.0",
-    complexity: "O(N) for N keys.",
-    summary: "Counts which of the given keys exist; a key given twice counts twice.",
-    history: &[("3.0.3", "Takes more than one `key`.")],
-    ..EACH_KEY
-});
+pub const EXISTS: DataCommand = Command::new(
+    |ks, call| count_found(ks, call, Use::Unmarked),
+    Spec {
+        name: "exists",
+        flags: READONLY.or(FAST),
+        keys: ASKED_ABOUT,
+        since: "1.0.0",
+        complexity: "O(N) for N keys.",
+        summary: "Counts which of the given keys exist; a key given twice counts twice.",
+        history: &[("3.0.3", "Takes more than one `key`.")],
+        ..EACH_KEY
+    },
+);
 
-pub const TOUCH: DataCommand = Command::new(|ks, call| count_found(ks, call, Use::Marked), Spec {
-    name: "touch",
-    flags: READONLY.or(FAST),
-    keys: ASKED_ABOUT,
-    since: "3.2.1",
-    complexity: "O(N) for N keys.",
-    summary: "Marks keys as used just now and counts those that exist.",
-    ..EACH_KEY
-});
+pub const TOUCH: DataCommand = Command::new(
+    |ks, call| count_found(ks, call, Use::Marked),
+    Spec {
+        name: "touch",
+        flags: READONLY.or(FAST),
+        keys: ASKED_ABOUT,
+        since: "3.2.1",
+        complexity: "O(N) for N keys.",
+        summary: "Marks keys as used just now and counts those that exist.",
+        ..EACH_KEY
+    },
+);
 
 fn count_found(ks: &mut Keyspace, call: &mut Call<'_>, mark: Use) -> CmdResult {
     let mut found = 0;
-    for_each_key(ks, call, |ks, key, call| found += read(ks, key, call, mark).is_some() as i64);
+    for_each_key(ks, call, |ks, key, call| {
+        found += read(ks, key, call, mark).is_some() as i64
+    });
     call.reply.int(found);
     Ok(())
 }
@@ -115,19 +129,22 @@ fn prefetch<'k>(ks: &Keyspace, keys: impl Iterator<Item = &'k [u8]>, call: &Call
     hashes[..count].iter().for_each(|hash| entries.prefetch_entry(*hash));
 }
 
-pub const TYPE: DataCommand = Command::new(type_of, Spec {
-    name: "type",
-    arity: 2,
-    flags: READONLY.or(FAST),
-    keys: &[KeySpec::one(1, KeyFlags::RO)],
-    acl: Categories::KEYSPACE,
-    group: Group::Generic,
-    since: "1.0.0",
-    complexity: "O(1)",
-    summary: "Tells which type of value a key holds.",
-    syntax: "key",
-    ..Spec::BASE
-});
+pub const TYPE: DataCommand = Command::new(
+    type_of,
+    Spec {
+        name: "type",
+        arity: 2,
+        flags: READONLY.or(FAST),
+        keys: &[KeySpec::one(1, KeyFlags::RO)],
+        acl: Categories::KEYSPACE,
+        group: Group::Generic,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Tells which type of value a key holds.",
+        syntax: "key",
+        ..Spec::BASE
+    },
+);
 
 fn type_of(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let name = read(ks, call.arg(1), call, Use::Unmarked).map_or("none", EntryRef::type_name);
@@ -135,18 +152,21 @@ fn type_of(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const DBSIZE: DataCommand = Command::new(db_size, Spec {
-    name: "dbsize",
-    arity: 1,
-    flags: READONLY.or(FAST),
-    acl: Categories::KEYSPACE,
-    group: Group::Server,
-    since: "1.0.0",
-    complexity: "O(1)",
-    summary: "Counts the keys of the selected database.",
-    tips: &["request_policy:all_shards", "response_policy:agg_sum"],
-    ..Spec::BASE
-});
+pub const DBSIZE: DataCommand = Command::new(
+    db_size,
+    Spec {
+        name: "dbsize",
+        arity: 1,
+        flags: READONLY.or(FAST),
+        acl: Categories::KEYSPACE,
+        group: Group::Server,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Counts the keys of the selected database.",
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+        ..Spec::BASE
+    },
+);
 
 /// Keys that are overdue but not yet taken out are counted, as the reference counts them.
 fn db_size(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {

@@ -8,15 +8,18 @@ use crate::command::help;
 use crate::command::spec::*;
 use crate::keyspace::{EntryRef, Keyspace, View};
 
-pub const OBJECT: DataCommand = Command::new(|_, call| Err(help::unknown_subcommand(call)), Spec {
-    name: "object",
-    arity: -2,
-    group: Group::Generic,
-    since: "2.2.3",
-    complexity: "That of the subcommand.",
-    summary: "Holds the commands that tell how a key's value is kept.",
-    ..Spec::BASE
-});
+pub const OBJECT: DataCommand = Command::new(
+    |_, call| Err(help::unknown_subcommand(call)),
+    Spec {
+        name: "object",
+        arity: -2,
+        group: Group::Generic,
+        since: "2.2.3",
+        complexity: "That of the subcommand.",
+        summary: "Holds the commands that tell how a key's value is kept.",
+        ..Spec::BASE
+    },
+);
 
 const LOOK: Spec = Spec {
     arity: 3,
@@ -51,14 +54,21 @@ pub const ENCODING: DataCommand = Command::new(
         }
         Ok(())
     },
-    Spec { name: "object|encoding", summary: "Tells in which form a value is kept.", ..LOOK },
+    Spec {
+        name: "object|encoding",
+        summary: "Tells in which form a value is kept.",
+        ..LOOK
+    },
 );
 
-pub const REFCOUNT: DataCommand = Command::new(refcount, Spec {
-    name: "object|refcount",
-    summary: "Tells how many references there are to a value.",
-    ..LOOK
-});
+pub const REFCOUNT: DataCommand = Command::new(
+    refcount,
+    Spec {
+        name: "object|refcount",
+        summary: "Tells how many references there are to a value.",
+        ..LOOK
+    },
+);
 
 /// No value is shared here. Small integers are reported as the reference does, which keeps one object of each and
 /// never counts its users.
@@ -71,11 +81,14 @@ fn refcount(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const IDLETIME: DataCommand = Command::new(idle_time, Spec {
-    name: "object|idletime",
-    summary: "Tells how many seconds ago a key was last used.",
-    ..LOOK
-});
+pub const IDLETIME: DataCommand = Command::new(
+    idle_time,
+    Spec {
+        name: "object|idletime",
+        summary: "Tells how many seconds ago a key was last used.",
+        ..LOOK
+    },
+);
 
 fn idle_time(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let clock = ks.access;
@@ -90,12 +103,15 @@ fn idle_time(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const FREQ: DataCommand = Command::new(frequency, Spec {
-    name: "object|freq",
-    since: "4.0.0",
-    summary: "Tells how often a key was used lately, as a logarithm.",
-    ..LOOK
-});
+pub const FREQ: DataCommand = Command::new(
+    frequency,
+    Spec {
+        name: "object|freq",
+        since: "4.0.0",
+        summary: "Tells how often a key was used lately, as a logarithm.",
+        ..LOOK
+    },
+);
 
 fn frequency(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let clock = ks.access;
@@ -112,17 +128,20 @@ fn frequency(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 
 pub const HELP: DataCommand = Command::new(
     |_, call| {
-        help::reply(call, &[
-            "ENCODING <key>",
-            "    Tell in which form the value of <key> is kept.",
-            "FREQ <key>",
-            "    Tell how often <key> was used lately: a number that grows with the",
-            "    logarithm of the uses and falls with time.",
-            "IDLETIME <key>",
-            "    Tell how many seconds ago, about, <key> was last used.",
-            "REFCOUNT <key>",
-            "    Tell how many references there are to the value of <key>.",
-        ]);
+        help::reply(
+            call,
+            &[
+                "ENCODING <key>",
+                "    Tell in which form the value of <key> is kept.",
+                "FREQ <key>",
+                "    Tell how often <key> was used lately: a number that grows with the",
+                "    logarithm of the uses and falls with time.",
+                "IDLETIME <key>",
+                "    Tell how many seconds ago, about, <key> was last used.",
+                "REFCOUNT <key>",
+                "    Tell how many references there are to the value of <key>.",
+            ],
+        );
         Ok(())
     },
     Spec {

@@ -28,13 +28,16 @@ const RENAMING: Spec = Spec {
     ..Spec::BASE
 };
 
-pub const RENAME: DataCommand = Command::new(rename, Spec {
-    name: "rename",
-    flags: WRITE,
-    keys: &[TAKEN_AWAY, KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE))],
-    summary: "Gives a key another name; a key of that name is overwritten.",
-    ..RENAMING
-});
+pub const RENAME: DataCommand = Command::new(
+    rename,
+    Spec {
+        name: "rename",
+        flags: WRITE,
+        keys: &[TAKEN_AWAY, KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE))],
+        summary: "Gives a key another name; a key of that name is overwritten.",
+        ..RENAMING
+    },
+);
 
 fn rename(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (key, newkey) = (call.arg(1), call.arg(2));
@@ -48,14 +51,17 @@ fn rename(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const RENAMENX: DataCommand = Command::new(renamenx, Spec {
-    name: "renamenx",
-    flags: WRITE.or(FAST),
-    keys: &[TAKEN_AWAY, KeySpec::one(2, KeyFlags::OW.or(KeyFlags::INSERT))],
-    summary: "Gives a key another name, unless there is a key of that name.",
-    history: &[("3.2.0", "Both names may be the same; that was an error.")],
-    ..RENAMING
-});
+pub const RENAMENX: DataCommand = Command::new(
+    renamenx,
+    Spec {
+        name: "renamenx",
+        flags: WRITE.or(FAST),
+        keys: &[TAKEN_AWAY, KeySpec::one(2, KeyFlags::OW.or(KeyFlags::INSERT))],
+        summary: "Gives a key another name, unless there is a key of that name.",
+        history: &[("3.2.0", "Both names may be the same; that was an error.")],
+        ..RENAMING
+    },
+);
 
 fn renamenx(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (key, newkey) = (call.arg(1), call.arg(2));
@@ -76,19 +82,22 @@ fn carry_to_name(ks: &mut Keyspace, call: &mut Call<'_>) {
     call.modified(newkey, RENAME_TO, 0);
 }
 
-pub const MOVE: DataCommand = Command::new(move_key, Spec {
-    name: "move",
-    arity: 3,
-    flags: WRITE.or(FAST),
-    keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
-    acl: Categories::KEYSPACE,
-    group: Group::Generic,
-    since: "1.0.0",
-    complexity: "O(1)",
-    summary: "Moves a key to another database, unless it has a key of that name.",
-    syntax: "key db",
-    ..Spec::BASE
-});
+pub const MOVE: DataCommand = Command::new(
+    move_key,
+    Spec {
+        name: "move",
+        arity: 3,
+        flags: WRITE.or(FAST),
+        keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
+        acl: Categories::KEYSPACE,
+        group: Group::Generic,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Moves a key to another database, unless it has a key of that name.",
+        syntax: "key db",
+        ..Spec::BASE
+    },
+);
 
 fn move_key(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     if ks.settings.cluster {
@@ -112,7 +121,10 @@ fn move_key(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 /// Takes a key that is there out of one place and puts it in another; what stands there goes.
 fn carry(ks: &mut Keyspace, from: (DbId, &[u8]), to: (DbId, &[u8]), call: &mut Call<'_>) {
     let source = ks.db_mut(from.0);
-    let entry = source.entries.get(source.entries.hash(from.1), from.1).expect("the caller has looked it up");
+    let entry = source
+        .entries
+        .get(source.entries.hash(from.1), from.1)
+        .expect("the caller has looked it up");
     let (access, expire) = (entry.access(), deadline_of(entry));
     let (mut int, mut text) = (None, Vec::new());
     match entry.view() {
@@ -134,34 +146,41 @@ fn deadline_of(entry: EntryRef<'_>) -> Expire {
     entry.expires_at().map_or(Expire::Clear, Expire::At)
 }
 
-pub const COPY: DataCommand = Command::new(copy, Spec {
-    name: "copy",
-    arity: -3,
-    flags: WRITE.or(DENYOOM),
-    keys: &[
-        KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS)),
-        KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE)),
-    ],
-    acl: Categories::KEYSPACE,
-    group: Group::Generic,
-    since: "6.2.0",
-    complexity: "O(1) for a string, O(N) for a collection of N elements.",
-    summary: "Copies a key's value to another key.",
-    syntax: "source destination [DB destination-db] [REPLACE]",
-    ..Spec::BASE
-});
+pub const COPY: DataCommand = Command::new(
+    copy,
+    Spec {
+        name: "copy",
+        arity: -3,
+        flags: WRITE.or(DENYOOM),
+        keys: &[
+            KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS)),
+            KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE)),
+        ],
+        acl: Categories::KEYSPACE,
+        group: Group::Generic,
+        since: "6.2.0",
+        complexity: "O(1) for a string, O(N) for a collection of N elements.",
+        summary: "Copies a key's value to another key.",
+        syntax: "source destination [DB destination-db] [REPLACE]",
+        ..Spec::BASE
+    },
+);
 
 fn copy(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (to, replace) = copy_options(ks, call)?;
     if ks.settings.cluster && (call.db() != DbId(0) || to != DbId(0)) {
-        return Err(CmdError::Fixed("ERR Copying to another database is not allowed in cluster mode"));
+        return Err(CmdError::Fixed(
+            "ERR Copying to another database is not allowed in cluster mode",
+        ));
     }
     let (key, newkey) = (call.arg(1), call.arg(2));
     if to == call.db() && key == newkey {
         return Err(CmdError::SameObject);
     }
     let mut text = Vec::new();
-    let copied = ks.read(key, call).map(|entry| (duplicate(entry, &mut text), deadline_of(entry)));
+    let copied = ks
+        .read(key, call)
+        .map(|entry| (duplicate(entry, &mut text), deadline_of(entry)));
     let Some((value, expire)) = copied else {
         call.reply.int(0);
         return Ok(());
@@ -207,18 +226,21 @@ fn duplicate<'t>(entry: EntryRef<'_>, text: &'t mut Vec<u8>) -> New<'t> {
     }
 }
 
-pub const SWAPDB: DataCommand = Command::new(swapdb, Spec {
-    name: "swapdb",
-    arity: 3,
-    flags: WRITE.or(FAST),
-    acl: Categories::KEYSPACE.or(Categories::DANGEROUS),
-    group: Group::Server,
-    since: "4.0.0",
-    complexity: "O(N) for N clients that watch keys of the two databases or wait for them.",
-    summary: "Lets two databases change places.",
-    syntax: "index1 index2",
-    ..Spec::BASE
-});
+pub const SWAPDB: DataCommand = Command::new(
+    swapdb,
+    Spec {
+        name: "swapdb",
+        arity: 3,
+        flags: WRITE.or(FAST),
+        acl: Categories::KEYSPACE.or(Categories::DANGEROUS),
+        group: Group::Server,
+        since: "4.0.0",
+        complexity: "O(N) for N clients that watch keys of the two databases or wait for them.",
+        summary: "Lets two databases change places.",
+        syntax: "index1 index2",
+        ..Spec::BASE
+    },
+);
 
 fn swapdb(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     if ks.settings.cluster {
@@ -244,7 +266,11 @@ fn database(ks: &Keyspace, arg: &[u8]) -> Result<DbId, CmdError> {
 
 fn database_at(ks: &Keyspace, index: i32) -> Result<DbId, CmdError> {
     let exists = usize::try_from(index).is_ok_and(|index| index < ks.dbs.len());
-    if exists { Ok(DbId(index as u32)) } else { Err(CmdError::DbIndexOutOfRange) }
+    if exists {
+        Ok(DbId(index as u32))
+    } else {
+        Err(CmdError::DbIndexOutOfRange)
+    }
 }
 
 fn int32(arg: &[u8]) -> Result<i32, CmdError> {

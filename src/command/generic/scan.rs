@@ -10,26 +10,31 @@ use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{EntryRef, Keyspace, event};
 
-pub const KEYS: DataCommand = Command::new(keys, Spec {
-    name: "keys",
-    arity: 2,
-    flags: READONLY,
-    acl: Categories::KEYSPACE.or(Categories::DANGEROUS),
-    group: Group::Generic,
-    since: "1.0.0",
-    complexity: "O(N) for N keys in the database; O(1) when the pattern is a plain name.",
-    summary: "Lists the keys whose names match a pattern.",
-    syntax: "pattern",
-    tips: &["request_policy:all_shards", "nondeterministic_output_order"],
-    ..Spec::BASE
-});
+pub const KEYS: DataCommand = Command::new(
+    keys,
+    Spec {
+        name: "keys",
+        arity: 2,
+        flags: READONLY,
+        acl: Categories::KEYSPACE.or(Categories::DANGEROUS),
+        group: Group::Generic,
+        since: "1.0.0",
+        complexity: "O(N) for N keys in the database; O(1) when the pattern is a plain name.",
+        summary: "Lists the keys whose names match a pattern.",
+        syntax: "pattern",
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        ..Spec::BASE
+    },
+);
 
 /// Overdue keys are left out but stay: KEYS changes nothing, not even the counts of hits and misses.
 fn keys(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (pattern, now) = (call.arg(1), call.now);
     let entries = &ks.db(call.db()).entries;
     if glob::is_literal(pattern) {
-        let found = entries.get(entries.hash(pattern), pattern).filter(|e| !e.is_expired(now));
+        let found = entries
+            .get(entries.hash(pattern), pattern)
+            .filter(|e| !e.is_expired(now));
         call.reply.array(found.is_some() as usize);
         if found.is_some() {
             call.reply.bulk(pattern);
@@ -55,20 +60,23 @@ fn name_matches(pattern: &[u8], key: &[u8]) -> bool {
     pattern == b"*" || glob::matches(pattern, key, Case::Sensitive)
 }
 
-pub const SCAN: DataCommand = Command::new(scan, Spec {
-    name: "scan",
-    arity: -2,
-    flags: READONLY,
-    acl: Categories::KEYSPACE,
-    group: Group::Generic,
-    since: "2.8.0",
-    complexity: "O(1) for a call; O(N) for all the calls that visit N keys.",
-    summary: "Walks through the keys of a database, some at each call.",
-    syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type@6.0.0]",
-    tips: &["nondeterministic_output", "request_policy:special"],
-    history: &[("6.0.0", "The option `TYPE` filters by type.")],
-    ..Spec::BASE
-});
+pub const SCAN: DataCommand = Command::new(
+    scan,
+    Spec {
+        name: "scan",
+        arity: -2,
+        flags: READONLY,
+        acl: Categories::KEYSPACE,
+        group: Group::Generic,
+        since: "2.8.0",
+        complexity: "O(1) for a call; O(N) for all the calls that visit N keys.",
+        summary: "Walks through the keys of a database, some at each call.",
+        syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type@6.0.0]",
+        tips: &["nondeterministic_output", "request_policy:special"],
+        history: &[("6.0.0", "The option `TYPE` filters by type.")],
+        ..Spec::BASE
+    },
+);
 
 /// The options of SCAN.
 struct Filter<'a> {
@@ -79,7 +87,11 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     fn parse(call: &Call<'a>) -> Result<Filter<'a>, CmdError> {
-        let mut filter = Filter { pattern: None, type_name: None, count: 10 };
+        let mut filter = Filter {
+            pattern: None,
+            type_name: None,
+            count: 10,
+        };
         for i in (2..call.args.len()).step_by(2) {
             let value = call.args.opt(i + 1).ok_or(CmdError::Syntax)?;
             if call.args.is(i, "COUNT") {
@@ -104,7 +116,8 @@ impl<'a> Filter<'a> {
 
     /// A name that no type has is no error; nothing is of that type.
     fn type_fits(&self, entry: EntryRef<'_>) -> bool {
-        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(entry.type_name().as_bytes()))
+        self.type_name
+            .is_none_or(|name| name.eq_ignore_ascii_case(entry.type_name().as_bytes()))
     }
 }
 
@@ -169,18 +182,21 @@ fn parse_cursor(text: &[u8]) -> Result<u64, CmdError> {
     Ok(if negative { value.wrapping_neg() } else { value })
 }
 
-pub const RANDOMKEY: DataCommand = Command::new(random_key, Spec {
-    name: "randomkey",
-    arity: 1,
-    flags: READONLY,
-    acl: Categories::KEYSPACE,
-    group: Group::Generic,
-    since: "1.0.0",
-    complexity: "O(1)",
-    summary: "Returns the name of some key.",
-    tips: &["request_policy:all_shards", "nondeterministic_output"],
-    ..Spec::BASE
-});
+pub const RANDOMKEY: DataCommand = Command::new(
+    random_key,
+    Spec {
+        name: "randomkey",
+        arity: 1,
+        flags: READONLY,
+        acl: Categories::KEYSPACE,
+        group: Group::Generic,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns the name of some key.",
+        tips: &["request_policy:all_shards", "nondeterministic_output"],
+        ..Spec::BASE
+    },
+);
 
 /// Draws before a replica, which may not take overdue keys out, answers with one of them if it has no others.
 const REPLICA_DRAWS: usize = 100;
@@ -194,14 +210,18 @@ fn random_key(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             call.reply.null();
             return Ok(());
         };
-        draws += 1;
-        let none_stays = settings.hide_expired && db.volatile() == db.len();
-        if !entry.is_expired(call.now) || (none_stays && draws >= REPLICA_DRAWS) {
+        if !entry.is_expired(call.now) {
             call.reply.bulk(entry.key());
             return Ok(());
         }
+        draws += 1;
+        let none_lives = settings.hide_expired && db.volatile() == db.len();
         let key = entry.key().to_vec();
-        ks.inspect(&key, call);
+        // For who only repeats a stream of commands (`Keyspace::inspect` still finds it) the key has not expired.
+        if ks.inspect(&key, call).is_some() || (none_lives && draws == REPLICA_DRAWS) {
+            call.reply.bulk(&key);
+            return Ok(());
+        }
     }
 }
 
