@@ -35,12 +35,20 @@ const PUSH_SPEC: Spec = Spec {
 
 pub const LPUSH: DataCommand = Command::new(
     |ks, call| push(ks, call, End::Left),
-    Spec { name: "lpush", summary: "Puts elements at the head of a list, making the list if there is none.", ..PUSH_SPEC },
+    Spec {
+        name: "lpush",
+        summary: "Puts elements at the head of a list, making the list if there is none.",
+        ..PUSH_SPEC
+    },
 );
 
 pub const RPUSH: DataCommand = Command::new(
     |ks, call| push(ks, call, End::Right),
-    Spec { name: "rpush", summary: "Puts elements at the tail of a list, making the list if there is none.", ..PUSH_SPEC },
+    Spec {
+        name: "rpush",
+        summary: "Puts elements at the tail of a list, making the list if there is none.",
+        ..PUSH_SPEC
+    },
 );
 
 fn push(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
@@ -68,12 +76,20 @@ const POP_SPEC: Spec = Spec {
 
 pub const LPOP: DataCommand = Command::new(
     |ks, call| pop(ks, call, End::Left),
-    Spec { name: "lpop", summary: "Takes the first elements off a list.", ..POP_SPEC },
+    Spec {
+        name: "lpop",
+        summary: "Takes the first elements off a list.",
+        ..POP_SPEC
+    },
 );
 
 pub const RPOP: DataCommand = Command::new(
     |ks, call| pop(ks, call, End::Right),
-    Spec { name: "rpop", summary: "Takes the last elements off a list.", ..POP_SPEC },
+    Spec {
+        name: "rpop",
+        summary: "Takes the last elements off a list.",
+        ..POP_SPEC
+    },
 );
 
 fn pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
@@ -108,18 +124,21 @@ fn pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
     Ok(())
 }
 
-pub const LLEN: DataCommand = Command::new(llen, Spec {
-    name: "llen",
-    arity: 2,
-    flags: READONLY.or(FAST),
-    keys: &[KeySpec::one(1, KeyFlags::RO)],
-    acl: Categories::LIST,
-    group: Group::List,
-    complexity: "O(1)",
-    summary: "Tells the length of a list.",
-    syntax: "key",
-    ..Spec::BASE
-});
+pub const LLEN: DataCommand = Command::new(
+    llen,
+    Spec {
+        name: "llen",
+        arity: 2,
+        flags: READONLY.or(FAST),
+        keys: &[KeySpec::one(1, KeyFlags::RO)],
+        acl: Categories::LIST,
+        group: Group::List,
+        complexity: "O(1)",
+        summary: "Tells the length of a list.",
+        syntax: "key",
+        ..Spec::BASE
+    },
+);
 
 fn llen(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let len = ks.read_typed::<List>(call.arg(1), call)?.map_or(0, List::len);
@@ -127,18 +146,21 @@ fn llen(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const LRANGE: DataCommand = Command::new(lrange, Spec {
-    name: "lrange",
-    arity: 4,
-    flags: READONLY,
-    keys: &[KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS))],
-    acl: Categories::LIST,
-    group: Group::List,
-    complexity: "O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or TAIL) for large lists; and N is the number of elements in the specified range.",
-    summary: "Returns a range of a list's elements.",
-    syntax: "key start stop",
-    ..Spec::BASE
-});
+pub const LRANGE: DataCommand = Command::new(
+    lrange,
+    Spec {
+        name: "lrange",
+        arity: 4,
+        flags: READONLY,
+        keys: &[KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS))],
+        acl: Categories::LIST,
+        group: Group::List,
+        complexity: "O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or TAIL) for large lists; and N is the number of elements in the specified range.",
+        summary: "Returns a range of a list's elements.",
+        syntax: "key start stop",
+        ..Spec::BASE
+    },
+);
 
 fn lrange(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (start, stop) = (call.args.int(2)?, call.args.int(3)?);
@@ -156,7 +178,12 @@ fn lrange(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 const BPOP_SPEC: Spec = Spec {
     arity: -3,
     flags: WRITE.or(NOSCRIPT).or(BLOCKING),
-    keys: &[KeySpec::range(1, -2, 1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE))],
+    keys: &[KeySpec::range(
+        1,
+        -2,
+        1,
+        KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE),
+    )],
     acl: Categories::LIST,
     group: Group::List,
     since: "2.0.0",
@@ -168,12 +195,20 @@ const BPOP_SPEC: Spec = Spec {
 
 pub const BLPOP: DataCommand = Command::new(
     |ks, call| blocking_pop(ks, call, End::Left),
-    Spec { name: "blpop", summary: "Takes the first element off a list, waiting for one if need be.", ..BPOP_SPEC },
+    Spec {
+        name: "blpop",
+        summary: "Takes the first element off a list, waiting for one if need be.",
+        ..BPOP_SPEC
+    },
 );
 
 pub const BRPOP: DataCommand = Command::new(
     |ks, call| blocking_pop(ks, call, End::Right),
-    Spec { name: "brpop", summary: "Takes the last element off a list, waiting for one if need be.", ..BPOP_SPEC },
+    Spec {
+        name: "brpop",
+        summary: "Takes the last element off a list, waiting for one if need be.",
+        ..BPOP_SPEC
+    },
 );
 
 fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
@@ -181,7 +216,9 @@ fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
     let deadline = timeout_seconds(call.arg(last), call.now)?;
     let keys = call.args.from(1).take(last - 1);
     for key in keys.clone() {
-        let Some(mut list) = ks.write_typed::<List>(key, call)? else { continue };
+        let Some(mut list) = ks.write_typed::<List>(key, call)? else {
+            continue;
+        };
         let element = list.pop(end).expect("an empty list is no key");
         call.reply.array(2);
         call.reply.bulk(key);

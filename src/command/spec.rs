@@ -60,11 +60,11 @@ flags! {
     12, FAST, "fast";
     13, NO_AUTH, "no_auth";
     14, MAY_REPLICATE, "may_replicate";
+    19, NO_MANDATORY_KEYS, "no_mandatory_keys";
     15, NO_ASYNC_LOADING, "no_async_loading";
     16, NO_MULTI, "no_multi";
-    17, ALLOW_BUSY, "allow_busy";
     18, MOVABLEKEYS, "movablekeys";
-    19, NO_MANDATORY_KEYS, "no_mandatory_keys";
+    17, ALLOW_BUSY, "allow_busy";
 }
 
 impl Flags {
@@ -178,7 +178,10 @@ impl KeyFlags {
 pub enum Begin {
     Index(i16),
     /// Behind this word, looked for from argument `from` on (backwards when negative).
-    Keyword { word: &'static str, from: i16 },
+    Keyword {
+        word: &'static str,
+        from: i16,
+    },
     Unknown,
 }
 
@@ -187,9 +190,17 @@ pub enum Begin {
 pub enum Find {
     /// Up to `last` (relative to the first key; negative: from the end), every `step`th; with a negative `last`,
     /// `limit` of 2 or more takes only that fraction of the rest.
-    Range { last: i16, step: i16, limit: i16 },
+    Range {
+        last: i16,
+        step: i16,
+        limit: i16,
+    },
     /// Argument `count_at` (relative) holds the number of keys, which start at `first` (relative).
-    KeyNum { count_at: i16, first: i16, step: i16 },
+    KeyNum {
+        count_at: i16,
+        first: i16,
+        step: i16,
+    },
     Unknown,
 }
 
@@ -208,16 +219,32 @@ impl KeySpec {
 
     /// Keys from argument `index` to `last` (relative, or from the end when negative).
     pub const fn range(index: i16, last: i16, step: i16, flags: KeyFlags) -> KeySpec {
-        KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags }
+        KeySpec {
+            begin: Begin::Index(index),
+            find: Find::Range { last, step, limit: 0 },
+            flags,
+        }
     }
 
     /// A count at argument `index`, the keys behind it.
     pub const fn numkeys(index: i16, flags: KeyFlags) -> KeySpec {
-        KeySpec { begin: Begin::Index(index), find: Find::KeyNum { count_at: 0, first: 1, step: 1 }, flags }
+        KeySpec {
+            begin: Begin::Index(index),
+            find: Find::KeyNum {
+                count_at: 0,
+                first: 1,
+                step: 1,
+            },
+            flags,
+        }
     }
 
     pub const fn unknown(flags: KeyFlags) -> KeySpec {
-        KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags }
+        KeySpec {
+            begin: Begin::Unknown,
+            find: Find::Unknown,
+            flags,
+        }
     }
 
     /// The argument indices of this specification's keys; `None` when they cannot be known or the arguments are
@@ -300,8 +327,27 @@ impl Categories {
 
     /// In the order of the bits.
     pub const NAMES: [&'static str; 21] = [
-        "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
-        "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+        "keyspace",
+        "read",
+        "write",
+        "set",
+        "sortedset",
+        "list",
+        "hash",
+        "string",
+        "bitmap",
+        "hyperloglog",
+        "geo",
+        "stream",
+        "pubsub",
+        "admin",
+        "fast",
+        "slow",
+        "blocking",
+        "dangerous",
+        "connection",
+        "transaction",
+        "scripting",
     ];
 
     pub const fn or(self, other: Categories) -> Categories {
@@ -314,7 +360,9 @@ impl Categories {
 
     /// The names of the set bits.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        (0..21).filter(move |bit| self.0 & (1 << bit) != 0).map(|bit| Categories::NAMES[bit])
+        (0..21)
+            .filter(move |bit| self.0 & (1 << bit) != 0)
+            .map(|bit| Categories::NAMES[bit])
     }
 }
 
@@ -366,7 +414,11 @@ impl Spec {
 
     #[inline]
     pub fn arity_fits(&self, argc: usize) -> bool {
-        if self.arity >= 0 { argc == self.arity as usize } else { argc >= self.arity.unsigned_abs() as usize }
+        if self.arity >= 0 {
+            argc == self.arity as usize
+        } else {
+            argc >= self.arity.unsigned_abs() as usize
+        }
     }
 
     /// All ACL categories: what flags and group imply, and the row's own.
@@ -374,7 +426,14 @@ impl Spec {
         let mut set = self.acl;
         let implied = [
             (WRITE, Categories::WRITE),
-            (READONLY, if self.group == Group::Scripting { Categories::NONE } else { Categories::READ }),
+            (
+                READONLY,
+                if self.group == Group::Scripting {
+                    Categories::NONE
+                } else {
+                    Categories::READ
+                },
+            ),
             (ADMIN, Categories::ADMIN.or(Categories::DANGEROUS)),
             (PUBSUB, Categories::PUBSUB),
             (FAST, Categories::FAST),
@@ -396,7 +455,9 @@ impl Spec {
         let spans = self.keys.iter().filter(|k| !k.flags.has(KeyFlags::NOT_KEY));
         let mut range: Option<(i64, i64, i64)> = None;
         for key in spans {
-            let (Begin::Index(first), Find::Range { last, step, .. }) = (key.begin, key.find) else { continue };
+            let (Begin::Index(first), Find::Range { last, step, .. }) = (key.begin, key.find) else {
+                continue;
+            };
             let (first, last, step) = (first as i64, last as i64, step as i64);
             let last = if last < 0 { last } else { first + last };
             range = Some(match range {
@@ -412,7 +473,11 @@ impl Spec {
     /// Argument index of the first key when a fixed place holds it: what a pipeline prefetches.
     pub fn first_key(&self) -> Option<usize> {
         match self.keys.first() {
-            Some(KeySpec { begin: Begin::Index(i), find: Find::Range { .. }, .. }) => Some(*i as usize),
+            Some(KeySpec {
+                begin: Begin::Index(i),
+                find: Find::Range { .. },
+                ..
+            }) => Some(*i as usize),
             _ => None,
         }
     }

@@ -91,5 +91,7 @@ fn check_len(len: usize, added: usize, limit: u64, call: &Call<'_>) -> CmdResult
     if fits || matches!(call.caller.origin, Origin::Aof | Origin::Master) {
         return Ok(());
     }
-    Err(CmdError::Fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)"))
+    Err(CmdError::Fixed(
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+    ))
 }

@@ -138,7 +138,12 @@ impl Keyspace {
 
     #[inline]
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
-        let Keyspace { dbs, access, settings, rng } = self;
+        let Keyspace {
+            dbs,
+            access,
+            settings,
+            rng,
+        } = self;
         let dbs = &mut dbs[db.0 as usize];
         if settings.hide_expired && !obeys(call) {
             return hidden(dbs, key, call.now);
@@ -174,8 +179,14 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T` to be changed, or `WRONGTYPE`.
-    pub fn write_typed<T: Typed>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Option<Typing<'_, T>>, CmdError> {
-        let Some(entry) = self.write(key, call) else { return Ok(None) };
+    pub fn write_typed<T: Typed>(
+        &mut self,
+        key: &[u8],
+        call: &mut Call<'_>,
+    ) -> Result<Option<Typing<'_, T>>, CmdError> {
+        let Some(entry) = self.write(key, call) else {
+            return Ok(None);
+        };
         match entry.entry().view() {
             View::Object(value) if T::of(value).is_some() => Ok(Some(Typing::new(entry))),
             _ => Err(CmdError::WrongType),
@@ -183,7 +194,11 @@ impl Keyspace {
     }
 
     /// As [`Keyspace::write_typed`]; a key that is not there is made with `T`'s empty value.
-    pub fn write_or_create<T: Typed + Default>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Typing<'_, T>, CmdError> {
+    pub fn write_or_create<T: Typed + Default>(
+        &mut self,
+        key: &[u8],
+        call: &mut Call<'_>,
+    ) -> Result<Typing<'_, T>, CmdError> {
         if self.write_typed::<T>(key, call)?.is_none() {
             let empty = New::Object(Box::new(T::default().into_value()));
             self.put(key, empty, Expire::Clear, call);
@@ -218,10 +233,21 @@ impl Keyspace {
         // An overdue key has no deadline to keep.
         let lost = expire == Expire::Keep && self.lookup(call.db(), key, call, false).is_none();
         let expire = if lost { Expire::Clear } else { expire };
-        let Keyspace { dbs, access, settings, rng } = self;
+        let Keyspace {
+            dbs,
+            access,
+            settings,
+            rng,
+        } = self;
         let frozen = settings.freeze_access;
         let bits = |old: Option<u32>| match old {
-            Some(bits) if access.lfu => if frozen { bits } else { access.used(bits, rng) },
+            Some(bits) if access.lfu => {
+                if frozen {
+                    bits
+                } else {
+                    access.used(bits, rng)
+                }
+            }
             _ => access.fresh(),
         };
         match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
@@ -365,7 +391,10 @@ pub struct Typing<'a, T> {
 
 impl<'a, T: Typed> Typing<'a, T> {
     fn new(entry: EntryMut<'a>) -> Typing<'a, T> {
-        Typing { entry, kind: std::marker::PhantomData }
+        Typing {
+            entry,
+            kind: std::marker::PhantomData,
+        }
     }
 }
 

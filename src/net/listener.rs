@@ -14,7 +14,8 @@ use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, listen, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, listen, setsockopt, socket,
+    sockopt,
 };
 
 use crate::net::Stream;
@@ -28,13 +29,20 @@ impl Listener {
     /// Listens on `address:port`. `*` means all IPv4 addresses, `::*` all IPv6 ones; a name is resolved.
     pub fn tcp(address: &str, port: u16, backlog: u32) -> io::Result<Listener> {
         let address = resolve(address, port)?;
-        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let family = if address.is_ipv4() {
+            AddressFamily::Inet
+        } else {
+            AddressFamily::Inet6
+        };
         let fd = open(family)?;
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
         if address.is_ipv6() {
             setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
         }
-        bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+        match address {
+            SocketAddr::V4(a) => bind(fd.as_raw_fd(), &SockaddrIn::from(a))?,
+            SocketAddr::V6(a) => bind(fd.as_raw_fd(), &SockaddrIn6::from(a))?,
+        }
         listen(&fd, clamp_backlog(backlog)?)?;
         Ok(Listener::Tcp(TcpListener::from_std(std::net::TcpListener::from(fd))))
     }
@@ -51,7 +59,9 @@ impl Listener {
         if permissions != 0 {
             fs::set_permissions(path, fs::Permissions::from_mode(permissions))?;
         }
-        Ok(Listener::Unix(UnixListener::from_std(std::os::unix::net::UnixListener::from(fd))))
+        Ok(Listener::Unix(UnixListener::from_std(
+            std::os::unix::net::UnixListener::from(fd),
+        )))
     }
 
     /// The next waiting connection; `None` when there is none.
@@ -80,7 +90,12 @@ impl Listener {
 }
 
 fn open(family: AddressFamily) -> io::Result<OwnedFd> {
-    Ok(socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?)
+    Ok(socket(
+        family,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?)
 }
 
 fn clamp_backlog(backlog: u32) -> io::Result<Backlog> {

@@ -71,7 +71,9 @@ impl PubSub {
             Kind::Channel => &mut own.channels,
             Kind::Pattern => &mut own.patterns,
         };
-        let Some(at) = list.iter().position(|n| &**n == name) else { return false };
+        let Some(at) = list.iter().position(|n| &**n == name) else {
+            return false;
+        };
         list.remove(at);
         self.forget(kind, who, name);
         true
@@ -79,21 +81,29 @@ impl PubSub {
 
     /// Takes a connection that goes away out of the tables.
     pub fn drop_client(&mut self, who: ClientRef, own: &Subscriptions) {
-        own.channels.iter().for_each(|name| self.forget(Kind::Channel, who, name));
-        own.patterns.iter().for_each(|name| self.forget(Kind::Pattern, who, name));
+        own.channels
+            .iter()
+            .for_each(|name| self.forget(Kind::Channel, who, name));
+        own.patterns
+            .iter()
+            .for_each(|name| self.forget(Kind::Pattern, who, name));
     }
 
     fn forget(&mut self, kind: Kind, who: ClientRef, name: &[u8]) {
         match kind {
             Kind::Channel => {
-                let Some(clients) = self.channels.get_mut(name) else { return };
+                let Some(clients) = self.channels.get_mut(name) else {
+                    return;
+                };
                 clients.retain(|c| *c != who);
                 if clients.is_empty() {
                     self.channels.remove(name);
                 }
             }
             Kind::Pattern => {
-                let Some(at) = self.patterns.iter().position(|(p, _)| &**p == name) else { return };
+                let Some(at) = self.patterns.iter().position(|(p, _)| &**p == name) else {
+                    return;
+                };
                 self.patterns[at].1.retain(|c| *c != who);
                 if self.patterns[at].1.is_empty() {
                     self.patterns.remove(at);
@@ -146,7 +156,10 @@ mod tests {
     use crate::call::ClientId;
 
     fn client(id: u64) -> ClientRef {
-        ClientRef { slot: id as u32, id: ClientId(id) }
+        ClientRef {
+            slot: id as u32,
+            id: ClientId(id),
+        }
     }
 
     #[test]

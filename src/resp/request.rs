@@ -172,14 +172,23 @@ enum Step {
 }
 
 /// Cuts commands out of `buf[from..]` into `batch`, which is cleared first.
-pub fn parse(buf: &mut [u8], from: usize, partial: &mut Option<Box<Partial>>, limits: Limits, batch: &mut Batch) -> Progress {
+pub fn parse(
+    buf: &mut [u8],
+    from: usize,
+    partial: &mut Option<Box<Partial>>,
+    limits: Limits,
+    batch: &mut Batch,
+) -> Progress {
     batch.clear();
     // What a command may ask for depends on those before it while the client is a stranger.
     let most = if limits.authenticated { BATCH_MAX } else { 1 };
     let mut at = from;
     while at < buf.len() {
         if batch.commands.len() >= most {
-            return Progress { consumed: at, end: End::BatchFull };
+            return Progress {
+                consumed: at,
+                end: End::BatchFull,
+            };
         }
         let first = batch.spans.len();
         let step = if partial.is_some() || buf[at] == b'*' {
@@ -197,11 +206,24 @@ pub fn parse(buf: &mut [u8], from: usize, partial: &mut Option<Box<Partial>>, li
                 at = end;
             }
             Step::Skip { end } => at = end,
-            Step::NeedMore => return Progress { consumed: at, end: End::NeedMore },
-            Step::Error(e) => return Progress { consumed: at, end: End::Error(e) },
+            Step::NeedMore => {
+                return Progress {
+                    consumed: at,
+                    end: End::NeedMore,
+                };
+            }
+            Step::Error(e) => {
+                return Progress {
+                    consumed: at,
+                    end: End::Error(e),
+                };
+            }
         }
     }
-    Progress { consumed: at, end: End::NeedMore }
+    Progress {
+        consumed: at,
+        end: End::NeedMore,
+    }
 }
 
 /// A header line's number: `buf[at]` is the `*` or `$`. Finds the `\r` and takes the byte behind it on trust, as C does.
@@ -233,12 +255,21 @@ fn header(buf: &[u8], at: usize) -> Header {
 }
 
 /// Parses one multibulk command that starts at `start`, from scratch or from where `partial` says.
-fn multibulk(buf: &[u8], start: usize, partial: &mut Option<Box<Partial>>, limits: Limits, spans: &mut Vec<Span>) -> Step {
+fn multibulk(
+    buf: &[u8],
+    start: usize,
+    partial: &mut Option<Box<Partial>>,
+    limits: Limits,
+    spans: &mut Vec<Span>,
+) -> Step {
     let first = spans.len();
     let (mut at, mut left, mut bulk_len);
     match partial.take() {
         Some(p) => {
-            spans.extend(p.spans.iter().map(|s| Span { at: s.at + start as u32, len: s.len }));
+            spans.extend(p.spans.iter().map(|s| Span {
+                at: s.at + start as u32,
+                len: s.len,
+            }));
             (at, left, bulk_len) = (start + p.at as usize, p.args_left, p.bulk_len);
         }
         None => match header(buf, start) {
@@ -274,7 +305,10 @@ fn multibulk(buf: &[u8], start: usize, partial: &mut Option<Box<Partial>>, limit
         if buf.len() - at.min(buf.len()) < len + 2 {
             break;
         }
-        spans.push(Span { at: at as u32, len: len as u32 });
+        spans.push(Span {
+            at: at as u32,
+            len: len as u32,
+        });
         at += len + 2;
         bulk_len = None;
         left -= 1;
@@ -283,8 +317,19 @@ fn multibulk(buf: &[u8], start: usize, partial: &mut Option<Box<Partial>>, limit
         return Step::Command { end: at };
     }
     let base = start as u32;
-    let cut = spans.drain(first..).map(|s| Span { at: s.at - base, len: s.len }).collect();
-    *partial = Some(Box::new(Partial { spans: cut, args_left: left, bulk_len, at: (at - start) as u32 }));
+    let cut = spans
+        .drain(first..)
+        .map(|s| Span {
+            at: s.at - base,
+            len: s.len,
+        })
+        .collect();
+    *partial = Some(Box::new(Partial {
+        spans: cut,
+        args_left: left,
+        bulk_len,
+        at: (at - start) as u32,
+    }));
     Step::NeedMore
 }
 
@@ -315,7 +360,11 @@ fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usi
 fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
     let Some(newline) = buf[start..].iter().position(|&b| b == b'\n') else {
         let too_big = buf.len() - start > INLINE_MAX;
-        return if too_big { Step::Error(ProtocolError::TooBigInline) } else { Step::NeedMore };
+        return if too_big {
+            Step::Error(ProtocolError::TooBigInline)
+        } else {
+            Step::NeedMore
+        };
     };
     let end = start + newline + 1;
     let mut line = start..start + newline;
@@ -331,7 +380,10 @@ fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
     let mut at = start;
     for arg in &args {
         buf[at..at + arg.len()].copy_from_slice(arg);
-        spans.push(Span { at: at as u32, len: arg.len() as u32 });
+        spans.push(Span {
+            at: at as u32,
+            len: arg.len() as u32,
+        });
         at += arg.len();
     }
     Step::Command { end }
@@ -356,7 +408,10 @@ impl Argv {
     }
 
     pub fn push(&mut self, arg: &[u8]) {
-        self.spans.push(Span { at: self.bytes.len() as u32, len: arg.len() as u32 });
+        self.spans.push(Span {
+            at: self.bytes.len() as u32,
+            len: arg.len() as u32,
+        });
         self.bytes.extend_from_slice(arg);
     }
 

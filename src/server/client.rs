@@ -133,7 +133,10 @@ impl Client {
     }
 
     pub fn reference(&self, slot: usize) -> ClientRef {
-        ClientRef { slot: slot as u32, id: self.id }
+        ClientRef {
+            slot: slot as u32,
+            id: self.id,
+        }
     }
 
     pub fn proto(&self) -> Proto {
@@ -166,7 +169,12 @@ pub struct Buffers {
 
 impl Buffers {
     pub fn new() -> Buffers {
-        Buffers { read: vec![0; READ_SIZE], batch: Batch::default(), replies: Vec::new(), fx: Effects::default() }
+        Buffers {
+            read: vec![0; READ_SIZE],
+            batch: Batch::default(),
+            replies: Vec::new(),
+            fx: Effects::default(),
+        }
     }
 }
 
@@ -179,7 +187,9 @@ impl Default for Buffers {
 impl Server {
     /// A connection's socket is ready.
     pub fn client_ready(&mut self, slot: usize, ready: Ready) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
         if ready.writable && client.flags.has(Flags::WRITE_BLOCKED) {
             client.flags.clear(Flags::WRITE_BLOCKED);
             self.clients.wants_write(slot);
@@ -194,12 +204,18 @@ impl Server {
 
     /// Reads once and runs what is whole. A connection that may have more is put at the end of the queue.
     pub fn read_client(&mut self, slot: usize) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
+        if client
+            .flags
+            .has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0))
+        {
             return;
         }
         let mut buffer = std::mem::take(&mut self.exec.buffers.read);
         let got = client.stream.read(&mut buffer);
+        self.stats.reads_processed += 1;
         match got {
             Ok(Moved::Bytes(n)) => {
                 self.stats.net_input_bytes += n as u64;
@@ -290,7 +306,14 @@ impl Server {
     }
 
     /// Runs a batch. `Some(end)`: the client may not go on; bytes from `end` on have not been dealt with.
-    fn run_batch(&mut self, slot: usize, buf: &[u8], batch: &Batch, reply: &mut ReplyBuf, fx: &mut Effects) -> Option<usize> {
+    fn run_batch(
+        &mut self,
+        slot: usize,
+        buf: &[u8],
+        batch: &Batch,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) -> Option<usize> {
         for i in 0..batch.len() {
             let command = batch.command(i);
             let args = Args::new(buf, batch.spans(command));
@@ -333,13 +356,19 @@ impl Server {
         let message = error.message();
         reply.error(&message);
         self.stats.count_error(&message);
-        log::debug!("Protocol error ({error:?}) from client: {}", self.clients.describe(slot));
+        log::debug!(
+            "Protocol error ({error:?}) from client: {}",
+            self.clients.describe(slot)
+        );
         self.clients[slot].flags.set(Flags::CLOSE_AFTER_REPLY);
     }
 
     fn request_limits(&self, slot: usize) -> Limits {
         let stranger = !self.clients[slot].flags.has(Flags::AUTHENTICATED) && !self.config.requirepass.is_empty();
-        Limits { max_bulk: self.config.proto_max_bulk_len, authenticated: !stranger }
+        Limits {
+            max_bulk: self.config.proto_max_bulk_len,
+            authenticated: !stranger,
+        }
     }
 
     fn check_input_limit(&mut self, slot: usize) {
@@ -348,7 +377,10 @@ impl Server {
             return;
         }
         self.stats.query_buffer_limit_disconnections += 1;
-        log::warn!("Closing client that reached max query buffer length: {}", self.clients.describe(slot));
+        log::warn!(
+            "Closing client that reached max query buffer length: {}",
+            self.clients.describe(slot)
+        );
         self.clients.close_asap(slot);
     }
 
@@ -365,7 +397,11 @@ impl Server {
 
     fn check_output_limit(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
-        let class = if client.flags.has(Flags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
+        let class = if client.flags.has(Flags::SUBSCRIBED) {
+            ClientClass::Pubsub
+        } else {
+            ClientClass::Normal
+        };
         let limit = self.config.client_output_buffer_limit[class.index()];
         if limit.hard == 0 && limit.soft == 0 {
             return;
@@ -391,6 +427,7 @@ impl Server {
     pub fn write_client(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
         client.flags.clear(Flags::WRITE_PENDING);
+        self.stats.writes_processed += 1;
         while client.sent < client.reply.len() && !client.flags.has(Flags::WRITE_BLOCKED) {
             match client.stream.write(&client.reply.bytes()[client.sent..]) {
                 Ok(Moved::Bytes(n)) => {

@@ -86,7 +86,9 @@ fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
         return;
     }
     let argv = args.to_argv();
-    let transaction = client.transaction.get_or_insert_with(|| Box::new(Transaction::default()));
+    let transaction = client
+        .transaction
+        .get_or_insert_with(|| Box::new(Transaction::default()));
     transaction.memory += argv.memory();
     transaction.queue.push((row, argv));
 }
@@ -132,14 +134,19 @@ pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
     let mut n = 0;
     for i in 0..batch.len() {
         let args = Args::new(buf, batch.spans(batch.command(i)));
-        let Ok(row) = srv.registry.lookup(args.get(0), None) else { continue };
+        let Ok(row) = srv.registry.lookup(args.get(0), None) else {
+            continue;
+        };
         let row = srv.registry.row(row);
         if row.first_key == 0 || !matches!(row.run, Run::Data(_)) {
             continue;
         }
         let (first, last, step) = row.spec.key_range();
         let last = if last < 0 { args.len() as i64 + last } else { last };
-        for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
+        for key in (first..=last)
+            .step_by(step.max(1) as usize)
+            .filter_map(|i| args.opt(i as usize))
+        {
             if n == PREFETCH_MAX {
                 break;
             }
@@ -157,7 +164,14 @@ const PREFETCH_MIN_KEYS: usize = 10_000;
 impl Server {
     /// One request on behalf of a client: the call, and what follows from it.
     #[inline]
-    pub fn run_unit(&mut self, row: RowId, args: Args<'_>, caller: crate::call::Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
+    pub fn run_unit(
+        &mut self,
+        row: RowId,
+        args: Args<'_>,
+        caller: crate::call::Caller,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
         self.call(row, args, caller, Counting::Yes, reply, fx);
         self.finish_unit(row, args, caller, fx);
     }

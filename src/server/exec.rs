@@ -38,7 +38,11 @@ impl Exec {
     }
 
     pub fn set_alarm(&mut self, alarm: Alarm, on: bool) {
-        if on { self.alarms |= alarm.0 } else { self.alarms &= !alarm.0 }
+        if on {
+            self.alarms |= alarm.0
+        } else {
+            self.alarms &= !alarm.0
+        }
     }
 }
 
@@ -51,11 +55,25 @@ pub enum Counting {
 
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, counting: Counting, reply: &mut ReplyBuf, fx: &mut Effects) {
+    pub fn call(
+        &mut self,
+        row: RowId,
+        args: Args<'_>,
+        caller: Caller,
+        counting: Counting,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
         let (start, dirty) = (reply.len(), fx.dirty);
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
-        let mut call = Call { args, caller, now: self.clock.now(), reply, fx };
+        let mut call = Call {
+            args,
+            caller,
+            now: self.clock.now(),
+            reply,
+            fx,
+        };
         let result: CmdResult = match self.registry.row(row).run {
             Run::Data(run) => run(&mut self.ks, &mut call),
             Run::Server(run) => run(self, &mut call),
@@ -78,7 +96,10 @@ impl Server {
             self.stats.commands_processed += 1;
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
-            fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
+            fx.ops.push(Op {
+                db: caller.db,
+                argv: args.to_argv(),
+            });
         }
         if fx.block.is_some() && caller.origin != Origin::Client {
             // Inside EXEC or a script nobody waits: the answer is that there is nothing.
@@ -109,11 +130,22 @@ impl Server {
 
     /// What follows from changes, whoever made them: a client, expiry, a timer.
     pub fn drain_server_side(&mut self, fx: &mut Effects) {
-        let Effects { wants: _, dirty, ops, replicate: _, touched, events, block, garbage, counts: _ } = fx;
+        let Effects {
+            wants: _,
+            dirty,
+            ops,
+            replicate: _,
+            touched,
+            events,
+            block,
+            garbage,
+            counts: _,
+            swapped,
+        } = fx;
         self.exec.dirty += std::mem::take(dirty);
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");
-        let (touched, events) = (std::mem::take(touched), std::mem::take(events));
+        let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
         for job in garbage.drain(..) {
             self.stats.lazyfreed_objects += 1;
             self.bio.submit(Job::Drop(job));
@@ -121,6 +153,9 @@ impl Server {
         for (db, key) in &touched {
             self.touch_watchers(*db, key);
             self.blocking.note_ready(*db, key);
+        }
+        for (first, second) in swapped {
+            self.databases_swapped(first, second);
         }
         for notice in &events {
             self.publish_notice(notice);

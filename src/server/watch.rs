@@ -83,7 +83,8 @@ impl Server {
     pub fn watched_key_expired(&self, slot: usize) -> bool {
         let who = self.clients[slot].reference(slot);
         let own = self.watch.clients.get(&who).map(Vec::as_slice).unwrap_or_default();
-        own.iter().any(|((db, key), overdue)| !overdue && self.is_overdue(*db, key, self.clock.now()))
+        own.iter()
+            .any(|((db, key), overdue)| !overdue && self.is_overdue(*db, key, self.clock.now()))
     }
 
     /// A key changed: whoever watches it cannot EXEC any more.
@@ -91,12 +92,16 @@ impl Server {
         if self.watch.is_empty() {
             return;
         }
-        let Some(watchers) = self.watch.keys.get(&(db, Box::from(key))) else { return };
+        let Some(watchers) = self.watch.keys.get(&(db, Box::from(key))) else {
+            return;
+        };
         for who in watchers.clone() {
             // A key that was gone for its deadline when the watch began and is deleted now has not changed.
-            let was_overdue = self.watch.clients.get(&who).is_some_and(|own| {
-                own.iter().any(|((d, k), overdue)| *overdue && *d == db && &**k == key)
-            });
+            let was_overdue = self
+                .watch
+                .clients
+                .get(&who)
+                .is_some_and(|own| own.iter().any(|((d, k), overdue)| *overdue && *d == db && &**k == key));
             if was_overdue && !self.key_exists(db, key) {
                 continue;
             }
@@ -122,5 +127,18 @@ impl Server {
     fn key_exists(&self, db: DbId, key: &[u8]) -> bool {
         let entries = &self.ks.db(db).entries;
         entries.get(entries.hash(key), key).is_some()
+    }
+}
+
+impl Server {
+    /// SWAPDB exchanged two databases: for watchers, keys in both may have changed; for waiters, keys may have come.
+    pub fn databases_swapped(&mut self, first: DbId, second: DbId) {
+        self.touch_watched_in(first, Some(second));
+        self.touch_watched_in(second, Some(first));
+        for (db, key) in self.blocking.awaited_in(&[first, second]) {
+            if self.key_exists(db, &key) {
+                self.blocking.note_ready(db, &key);
+            }
+        }
     }
 }

@@ -66,7 +66,11 @@ impl List {
     }
 
     pub fn encoding(&self) -> &'static str {
-        if self.bytes <= NODE_BYTES { "listpack" } else { "quicklist" }
+        if self.bytes <= NODE_BYTES {
+            "listpack"
+        } else {
+            "quicklist"
+        }
     }
 
     pub fn memory(&self) -> usize {
@@ -76,7 +80,10 @@ impl List {
 
 impl Clone for List {
     fn clone(&self) -> List {
-        List { elements: self.elements.clone(), bytes: self.bytes }
+        List {
+            elements: self.elements.clone(),
+            bytes: self.bytes,
+        }
     }
 }
 
@@ -89,9 +96,10 @@ mod tests {
         let mut list = List::new();
         [b"a", b"b", b"c"].iter().for_each(|e| list.push(End::Right, *e));
         let range = |a, b| list.range(a, b).map(|e| e[0] as char).collect::<String>();
-        assert_eq!((range(0, -1), range(-2, 10), range(1, 0), range(5, 9), range(-100, -3)), (
-            "abc".into(), "bc".into(), String::new(), String::new(), "a".into()
-        ));
+        assert_eq!(
+            (range(0, -1), range(-2, 10), range(1, 0), range(5, 9), range(-100, -3)),
+            ("abc".into(), "bc".into(), String::new(), String::new(), "a".into())
+        );
     }
 
     #[test]

@@ -39,10 +39,7 @@ pub const GETDEL: DataCommand = Command::new(
         name: "getdel",
         arity: 2,
         flags: WRITE.or(FAST),
-        keys: &[KeySpec::one(
-            1,
-            KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE),
-        )],
+        keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE))],
         since: "6.2.0",
         summary: "Returns a string and deletes its key.",
         syntax: "key",
@@ -74,10 +71,7 @@ pub const GETEX: DataCommand = Command::new(
         name: "getex",
         arity: -2,
         flags: WRITE.or(FAST),
-        keys: &[KeySpec::one(
-            1,
-            KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE),
-        )],
+        keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
         since: "6.2.0",
         summary: "Returns a string and changes when its key expires.",
         syntax: "key [<EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST>]",

@@ -17,10 +17,7 @@ const FLOAT_INCREMENTED: Event = Event::new(Class::STRING, "incrbyfloat");
 
 const COUNTER_SPEC: Spec = Spec {
     flags: WRITE.or(DENYOOM).or(FAST),
-    keys: &[KeySpec::one(
-        1,
-        KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE),
-    )],
+    keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
     ..STRING_SPEC
 };
 

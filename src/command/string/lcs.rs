@@ -113,7 +113,11 @@ fn check_size(a: usize, b: usize, limit: u64) -> CmdResult {
 fn fill_row(byte: u8, b: &[u8], above: &[u32], row: &mut [u32]) {
     row[0] = 0;
     for (j, &other) in b.iter().enumerate() {
-        row[j + 1] = if byte == other { above[j] + 1 } else { above[j + 1].max(row[j]) };
+        row[j + 1] = if byte == other {
+            above[j] + 1
+        } else {
+            above[j + 1].max(row[j])
+        };
     }
 }
 
@@ -139,9 +143,9 @@ impl Table {
         let width = b.len() + 1;
         let len = (a.len() + 1) * width;
         let mut cells = Vec::new();
-        cells.try_reserve_exact(len).map_err(|_| {
-            CmdError::Fixed("ERR Insufficient memory, failed allocating transient memory for LCS")
-        })?;
+        cells
+            .try_reserve_exact(len)
+            .map_err(|_| CmdError::Fixed("ERR Insufficient memory, failed allocating transient memory for LCS"))?;
         cells.resize(len, 0);
         for (i, &byte) in a.iter().enumerate() {
             let (above, below) = cells.split_at_mut((i + 1) * width);
@@ -190,7 +194,13 @@ fn runs(table: &Table, a: &[u8], b: &[u8]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (i, j) in table.walk(a, b) {
         match runs.last_mut() {
-            Some(run) if (run.a, run.b) == (i + 1, j + 1) => *run = Run { a: i, b: j, len: run.len + 1 },
+            Some(run) if (run.a, run.b) == (i + 1, j + 1) => {
+                *run = Run {
+                    a: i,
+                    b: j,
+                    len: run.len + 1,
+                }
+            }
             _ => runs.push(Run { a: i, b: j, len: 1 }),
         }
     }

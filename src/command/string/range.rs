@@ -160,7 +160,11 @@ fn part(bytes: &[u8], start: i64, end: i64) -> &[u8] {
     }
     let from_start = |i: i64| if i < 0 { (i + len).max(0) } else { i };
     let (start, end) = (from_start(start), from_start(end).min(len - 1));
-    if start > end { b"" } else { &bytes[start as usize..=end as usize] }
+    if start > end {
+        b""
+    } else {
+        &bytes[start as usize..=end as usize]
+    }
 }
 
 pub const STRLEN: DataCommand = Command::new(

@@ -55,7 +55,11 @@ fn set(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     match deadline {
         Some(deadline) => set_until(ks, call, value, deadline),
         None => {
-            let expire = if options.expiry == Expiry::Word { Expire::Keep } else { Expire::Clear };
+            let expire = if options.expiry == Expiry::Word {
+                Expire::Keep
+            } else {
+                Expire::Clear
+            };
             ks.set(key, string(value), expire, call);
             call.modified(key, SET_EVENT, 1);
             if options.get || matches!(options.condition, Some(Condition::Equal(_))) {
@@ -127,7 +131,11 @@ fn is(word: &[u8], text: &str) -> bool {
 
 impl<'a> Options<'a> {
     fn parse(args: Args<'a>) -> Result<Options<'a>, CmdError> {
-        let mut options = Options { condition: None, get: false, expiry: Expiry::Unsaid };
+        let mut options = Options {
+            condition: None,
+            get: false,
+            expiry: Expiry::Unsaid,
+        };
         let mut words = args.from(3);
         while let Some(word) = words.next() {
             match options.condition {
@@ -149,7 +157,11 @@ impl<'a> Options<'a> {
 fn admits(options: &Options<'_>, ks: &mut Keyspace, call: &mut Call<'_>) -> Result<bool, CmdError> {
     let key = call.arg(1);
     // Only GET counts as a read, in the statistics and for the `keymiss` event.
-    let entry = if options.get { ks.read(key, call) } else { ks.write(key, call).map(EntryMut::into_entry) };
+    let entry = if options.get {
+        ks.read(key, call)
+    } else {
+        ks.write(key, call).map(EntryMut::into_entry)
+    };
     let old = entry.map(EntryRef::view);
     let mut digits = [0; num::MAX_DECIMAL_LEN];
     let met = match (options.condition, old) {
@@ -259,10 +271,7 @@ pub const GETSET: DataCommand = Command::new(
         name: "getset",
         arity: 3,
         flags: WRITE.or(DENYOOM).or(FAST),
-        keys: &[KeySpec::one(
-            1,
-            KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE),
-        )],
+        keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
         summary: "Sets a key to a string and returns what it held before.",
         syntax: "key value",
         deprecated: Some(("6.2.0", "`SET` with the `!GET` argument")),

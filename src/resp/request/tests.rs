@@ -2,7 +2,10 @@
 
 use super::*;
 
-const LIMITS: Limits = Limits { max_bulk: 512 << 20, authenticated: true };
+const LIMITS: Limits = Limits {
+    max_bulk: 512 << 20,
+    authenticated: true,
+};
 
 fn all(input: &[u8], limits: Limits) -> (Vec<Vec<Vec<u8>>>, End, usize) {
     let mut buf = input.to_vec();
@@ -22,7 +25,10 @@ fn all(input: &[u8], limits: Limits) -> (Vec<Vec<Vec<u8>>>, End, usize) {
 
 #[test]
 fn a_pipeline_of_both_forms_is_cut_in_order() {
-    let (commands, end, consumed) = all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING \"a b\" 'c'\r\n\r\n*0\r\n*-1\r\nECHO x\n", LIMITS);
+    let (commands, end, consumed) = all(
+        b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING \"a b\" 'c'\r\n\r\n*0\r\n*-1\r\nECHO x\n",
+        LIMITS,
+    );
     assert_eq!(commands.len(), 3);
     assert_eq!(commands[0], [b"GET".to_vec(), b"k".to_vec()]);
     assert_eq!(commands[1], [b"PING".to_vec(), b"a b".to_vec(), b"c".to_vec()]);
@@ -43,7 +49,11 @@ fn a_command_cut_at_every_byte_comes_out_whole() {
         let mut rest = input[first.consumed..].to_vec();
         let second = parse(&mut rest, 0, &mut partial, LIMITS, &mut batch);
         seen += batch.len();
-        assert_eq!((seen, second.end, first.consumed + second.consumed), (2, End::NeedMore, input.len()), "cut {cut}");
+        assert_eq!(
+            (seen, second.end, first.consumed + second.consumed),
+            (2, End::NeedMore, input.len()),
+            "cut {cut}"
+        );
         let last = batch.spans(batch.command(batch.len() - 1));
         assert_eq!(last[0].of(&rest), b"PING");
     }
@@ -51,7 +61,10 @@ fn a_command_cut_at_every_byte_comes_out_whole() {
 
 #[test]
 fn what_is_no_request_is_named() {
-    let open = Limits { authenticated: false, ..LIMITS };
+    let open = Limits {
+        authenticated: false,
+        ..LIMITS
+    };
     let cases: &[(&[u8], Limits, ProtocolError)] = &[
         (b"*x\r\n", LIMITS, ProtocolError::InvalidCount),
         (b"*2147483648\r\n", LIMITS, ProtocolError::InvalidCount),
@@ -72,7 +85,10 @@ fn what_is_no_request_is_named() {
 fn endless_headers_end_at_64_kilobytes() {
     let long = |head: &[u8]| [head, &[b'1'; INLINE_MAX + 8]].concat();
     assert_eq!(all(&long(b"*"), LIMITS).1, End::Error(ProtocolError::TooBigCountString));
-    assert_eq!(all(&long(b"*1\r\n$"), LIMITS).1, End::Error(ProtocolError::TooBigBulkString));
+    assert_eq!(
+        all(&long(b"*1\r\n$"), LIMITS).1,
+        End::Error(ProtocolError::TooBigBulkString)
+    );
     assert_eq!(all(&long(b"a"), LIMITS).1, End::Error(ProtocolError::TooBigInline));
 }
 

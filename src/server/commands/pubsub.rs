@@ -12,56 +12,83 @@ use crate::server::Server;
 use crate::server::client::Flags as ClientFlags;
 
 pub const COMMANDS: &[ServerCommand] = &[
-    PSUBSCRIBE, PUBLISH, PUBSUB, PUBSUB_CHANNELS, PUBSUB_HELP, PUBSUB_NUMPAT, PUBSUB_NUMSUB, PUNSUBSCRIBE, SUBSCRIBE,
+    PSUBSCRIBE,
+    PUBLISH,
+    PUBSUB,
+    PUBSUB_CHANNELS,
+    PUBSUB_HELP,
+    PUBSUB_NUMPAT,
+    PUBSUB_NUMSUB,
+    PUNSUBSCRIBE,
+    SUBSCRIBE,
     UNSUBSCRIBE,
 ];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(run, Spec { group: Group::PubSub, since: "2.0.0", ..spec })
+    Command::new(
+        run,
+        Spec {
+            group: Group::PubSub,
+            since: "2.0.0",
+            ..spec
+        },
+    )
 }
 
 const LISTEN: Flags = PUBSUB_FLAG.or(NOSCRIPT).or(LOADING).or(STALE);
 const PUBSUB_FLAG: Flags = crate::command::spec::PUBSUB;
 
-pub const SUBSCRIBE: ServerCommand = row(|srv, call| subscribe(srv, call, Kind::Channel), Spec {
-    name: "subscribe",
-    arity: -2,
-    flags: LISTEN,
-    complexity: "O(N) where N is the number of channels to subscribe to.",
-    summary: "Listens to channels.",
-    syntax: "channel [channel ...]",
-    ..Spec::BASE
-});
+pub const SUBSCRIBE: ServerCommand = row(
+    |srv, call| subscribe(srv, call, Kind::Channel),
+    Spec {
+        name: "subscribe",
+        arity: -2,
+        flags: LISTEN,
+        complexity: "O(N) where N is the number of channels to subscribe to.",
+        summary: "Listens to channels.",
+        syntax: "channel [channel ...]",
+        ..Spec::BASE
+    },
+);
 
-pub const PSUBSCRIBE: ServerCommand = row(|srv, call| subscribe(srv, call, Kind::Pattern), Spec {
-    name: "psubscribe",
-    arity: -2,
-    flags: LISTEN,
-    complexity: "O(N) where N is the number of patterns to subscribe to.",
-    summary: "Listens to all channels whose names match patterns.",
-    syntax: "pattern [pattern ...]",
-    ..Spec::BASE
-});
+pub const PSUBSCRIBE: ServerCommand = row(
+    |srv, call| subscribe(srv, call, Kind::Pattern),
+    Spec {
+        name: "psubscribe",
+        arity: -2,
+        flags: LISTEN,
+        complexity: "O(N) where N is the number of patterns to subscribe to.",
+        summary: "Listens to all channels whose names match patterns.",
+        syntax: "pattern [pattern ...]",
+        ..Spec::BASE
+    },
+);
 
-pub const UNSUBSCRIBE: ServerCommand = row(|srv, call| unsubscribe(srv, call, Kind::Channel), Spec {
-    name: "unsubscribe",
-    arity: -1,
-    flags: LISTEN,
-    complexity: "O(N) where N is the number of channels to unsubscribe.",
-    summary: "Stops listening to channels: the named ones, or all.",
-    syntax: "[channel [channel ...]]",
-    ..Spec::BASE
-});
+pub const UNSUBSCRIBE: ServerCommand = row(
+    |srv, call| unsubscribe(srv, call, Kind::Channel),
+    Spec {
+        name: "unsubscribe",
+        arity: -1,
+        flags: LISTEN,
+        complexity: "O(N) where N is the number of channels to unsubscribe.",
+        summary: "Stops listening to channels: the named ones, or all.",
+        syntax: "[channel [channel ...]]",
+        ..Spec::BASE
+    },
+);
 
-pub const PUNSUBSCRIBE: ServerCommand = row(|srv, call| unsubscribe(srv, call, Kind::Pattern), Spec {
-    name: "punsubscribe",
-    arity: -1,
-    flags: LISTEN,
-    complexity: "O(N) where N is the number of patterns to unsubscribe.",
-    summary: "Stops listening by patterns: the named ones, or all.",
-    syntax: "[pattern [pattern ...]]",
-    ..Spec::BASE
-});
+pub const PUNSUBSCRIBE: ServerCommand = row(
+    |srv, call| unsubscribe(srv, call, Kind::Pattern),
+    Spec {
+        name: "punsubscribe",
+        arity: -1,
+        flags: LISTEN,
+        complexity: "O(N) where N is the number of patterns to unsubscribe.",
+        summary: "Stops listening by patterns: the named ones, or all.",
+        syntax: "[pattern [pattern ...]]",
+        ..Spec::BASE
+    },
+);
 
 fn confirm(reply: &mut ReplyBuf, word: &[u8], name: Option<&[u8]>, left: usize) {
     reply.push(3);
@@ -139,15 +166,18 @@ impl Server {
     }
 }
 
-pub const PUBLISH: ServerCommand = row(publish, Spec {
-    name: "publish",
-    arity: 3,
-    flags: PUBSUB_FLAG.or(LOADING).or(STALE).or(FAST).or(MAY_REPLICATE),
-    complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
-    summary: "Sends a message to all who listen to a channel.",
-    syntax: "channel message",
-    ..Spec::BASE
-});
+pub const PUBLISH: ServerCommand = row(
+    publish,
+    Spec {
+        name: "publish",
+        arity: 3,
+        flags: PUBSUB_FLAG.or(LOADING).or(STALE).or(FAST).or(MAY_REPLICATE),
+        complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
+        summary: "Sends a message to all who listen to a channel.",
+        syntax: "channel message",
+        ..Spec::BASE
+    },
+);
 
 fn publish(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let receivers = srv.publish(call.arg(1), call.arg(2));
@@ -155,14 +185,17 @@ fn publish(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const PUBSUB: ServerCommand = row(container, Spec {
-    name: "pubsub",
-    arity: -2,
-    since: "2.8.0",
-    complexity: "Depends on subcommand.",
-    summary: "A container for commands about channels and their listeners.",
-    ..Spec::BASE
-});
+pub const PUBSUB: ServerCommand = row(
+    container,
+    Spec {
+        name: "pubsub",
+        arity: -2,
+        since: "2.8.0",
+        complexity: "Depends on subcommand.",
+        summary: "A container for commands about channels and their listeners.",
+        ..Spec::BASE
+    },
+);
 
 /// Reached only without a subcommand, which the arity forbids.
 fn container(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
@@ -171,16 +204,19 @@ fn container(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
 
 const ASK: Flags = PUBSUB_FLAG.or(LOADING).or(STALE);
 
-pub const PUBSUB_CHANNELS: ServerCommand = row(channels, Spec {
-    name: "pubsub|channels",
-    arity: -2,
-    flags: ASK,
-    since: "2.8.0",
-    complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
-    summary: "Lists the channels that somebody listens to.",
-    syntax: "[pattern]",
-    ..Spec::BASE
-});
+pub const PUBSUB_CHANNELS: ServerCommand = row(
+    channels,
+    Spec {
+        name: "pubsub|channels",
+        arity: -2,
+        flags: ASK,
+        since: "2.8.0",
+        complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
+        summary: "Lists the channels that somebody listens to.",
+        syntax: "[pattern]",
+        ..Spec::BASE
+    },
+);
 
 fn channels(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let mark = call.reply.defer();
@@ -193,16 +229,19 @@ fn channels(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const PUBSUB_NUMSUB: ServerCommand = row(numsub, Spec {
-    name: "pubsub|numsub",
-    arity: -2,
-    flags: ASK,
-    since: "2.8.0",
-    complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
-    summary: "Tells how many listen to each of some channels.",
-    syntax: "[channel [channel ...]]",
-    ..Spec::BASE
-});
+pub const PUBSUB_NUMSUB: ServerCommand = row(
+    numsub,
+    Spec {
+        name: "pubsub|numsub",
+        arity: -2,
+        flags: ASK,
+        since: "2.8.0",
+        complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+        summary: "Tells how many listen to each of some channels.",
+        syntax: "[channel [channel ...]]",
+        ..Spec::BASE
+    },
+);
 
 fn numsub(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.array(2 * (call.args.len() - 2));
@@ -213,40 +252,50 @@ fn numsub(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const PUBSUB_NUMPAT: ServerCommand = row(numpat, Spec {
-    name: "pubsub|numpat",
-    arity: 2,
-    flags: ASK,
-    since: "2.8.0",
-    complexity: "O(1)",
-    summary: "Tells how many patterns are listened to.",
-    ..Spec::BASE
-});
+pub const PUBSUB_NUMPAT: ServerCommand = row(
+    numpat,
+    Spec {
+        name: "pubsub|numpat",
+        arity: 2,
+        flags: ASK,
+        since: "2.8.0",
+        complexity: "O(1)",
+        summary: "Tells how many patterns are listened to.",
+        ..Spec::BASE
+    },
+);
 
 fn numpat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.len_of(srv.pubsub.pattern_count());
     Ok(())
 }
 
-pub const PUBSUB_HELP: ServerCommand = row(help, Spec {
-    name: "pubsub|help",
-    arity: 2,
-    flags: LOADING.or(STALE),
-    acl: Categories::NONE,
-    since: "6.2.0",
-    complexity: "O(1)",
-    summary: "Lists the subcommands.",
-    ..Spec::BASE
-});
+pub const PUBSUB_HELP: ServerCommand = row(
+    help,
+    Spec {
+        name: "pubsub|help",
+        arity: 2,
+        flags: LOADING.or(STALE),
+        acl: Categories::NONE,
+        since: "6.2.0",
+        complexity: "O(1)",
+        summary: "Lists the subcommands.",
+        ..Spec::BASE
+    },
+);
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    super::help(call, "PUBSUB", &[
-        "CHANNELS [<pattern>]",
-        "    Lists the channels that somebody listens to, all or those that match.",
-        "NUMPAT",
-        "    Tells how many patterns are listened to.",
-        "NUMSUB [<channel> ...]",
-        "    Tells how many listen to each channel, patterns left aside.",
-    ]);
+    super::help(
+        call,
+        "PUBSUB",
+        &[
+            "CHANNELS [<pattern>]",
+            "    Lists the channels that somebody listens to, all or those that match.",
+            "NUMPAT",
+            "    Tells how many patterns are listened to.",
+            "NUMSUB [<channel> ...]",
+            "    Tells how many listen to each channel, patterns left aside.",
+        ],
+    );
     Ok(())
 }

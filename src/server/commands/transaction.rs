@@ -13,20 +13,30 @@ use crate::server::exec::Counting;
 pub const COMMANDS: &[ServerCommand] = &[DISCARD, EXEC, MULTI, UNWATCH, WATCH];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(run, Spec { group: Group::Transactions, acl: Categories::TRANSACTION, ..spec })
+    Command::new(
+        run,
+        Spec {
+            group: Group::Transactions,
+            acl: Categories::TRANSACTION,
+            ..spec
+        },
+    )
 }
 
 const ALWAYS: Flags = NOSCRIPT.or(LOADING).or(STALE).or(FAST).or(ALLOW_BUSY);
 
-pub const MULTI: ServerCommand = row(multi, Spec {
-    name: "multi",
-    arity: 1,
-    flags: ALWAYS,
-    since: "1.2.0",
-    complexity: "O(1)",
-    summary: "Starts a transaction: the commands that follow are queued.",
-    ..Spec::BASE
-});
+pub const MULTI: ServerCommand = row(
+    multi,
+    Spec {
+        name: "multi",
+        arity: 1,
+        flags: ALWAYS,
+        since: "1.2.0",
+        complexity: "O(1)",
+        summary: "Starts a transaction: the commands that follow are queued.",
+        ..Spec::BASE
+    },
+);
 
 fn multi(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let flags = &mut srv.clients[call.caller.client.slot as usize].flags;
@@ -38,15 +48,18 @@ fn multi(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const DISCARD: ServerCommand = row(discard, Spec {
-    name: "discard",
-    arity: 1,
-    flags: ALWAYS,
-    since: "2.0.0",
-    complexity: "O(N), when N is the number of queued commands",
-    summary: "Ends a transaction without running it.",
-    ..Spec::BASE
-});
+pub const DISCARD: ServerCommand = row(
+    discard,
+    Spec {
+        name: "discard",
+        arity: 1,
+        flags: ALWAYS,
+        since: "2.0.0",
+        complexity: "O(N), when N is the number of queued commands",
+        summary: "Ends a transaction without running it.",
+        ..Spec::BASE
+    },
+);
 
 fn discard(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let slot = call.caller.client.slot as usize;
@@ -58,17 +71,20 @@ fn discard(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const WATCH: ServerCommand = row(watch, Spec {
-    name: "watch",
-    arity: -2,
-    flags: ALWAYS,
-    keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
-    since: "2.2.0",
-    complexity: "O(1) for every key.",
-    summary: "Makes the next transaction depend on keys staying as they are.",
-    syntax: "key [key ...]",
-    ..Spec::BASE
-});
+pub const WATCH: ServerCommand = row(
+    watch,
+    Spec {
+        name: "watch",
+        arity: -2,
+        flags: ALWAYS,
+        keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
+        since: "2.2.0",
+        complexity: "O(1) for every key.",
+        summary: "Makes the next transaction depend on keys staying as they are.",
+        syntax: "key [key ...]",
+        ..Spec::BASE
+    },
+);
 
 fn watch(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let slot = call.caller.client.slot as usize;
@@ -83,15 +99,18 @@ fn watch(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const UNWATCH: ServerCommand = row(unwatch, Spec {
-    name: "unwatch",
-    arity: 1,
-    flags: ALWAYS,
-    since: "2.2.0",
-    complexity: "O(1)",
-    summary: "Forgets the keys that this connection watches.",
-    ..Spec::BASE
-});
+pub const UNWATCH: ServerCommand = row(
+    unwatch,
+    Spec {
+        name: "unwatch",
+        arity: 1,
+        flags: ALWAYS,
+        since: "2.2.0",
+        complexity: "O(1)",
+        summary: "Forgets the keys that this connection watches.",
+        ..Spec::BASE
+    },
+);
 
 fn unwatch(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let slot = call.caller.client.slot as usize;
@@ -101,15 +120,18 @@ fn unwatch(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const EXEC: ServerCommand = row(exec, Spec {
-    name: "exec",
-    arity: 1,
-    flags: NOSCRIPT.or(LOADING).or(STALE).or(SKIP_SLOWLOG),
-    since: "1.2.0",
-    complexity: "Depends on commands in the transaction",
-    summary: "Runs the commands of a transaction.",
-    ..Spec::BASE
-});
+pub const EXEC: ServerCommand = row(
+    exec,
+    Spec {
+        name: "exec",
+        arity: 1,
+        flags: NOSCRIPT.or(LOADING).or(STALE).or(SKIP_SLOWLOG),
+        since: "1.2.0",
+        complexity: "Depends on commands in the transaction",
+        summary: "Runs the commands of a transaction.",
+        ..Spec::BASE
+    },
+);
 
 fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let slot = call.caller.client.slot as usize;
@@ -118,7 +140,11 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Err(CmdError::Fixed("ERR EXEC without MULTI"));
     }
     let changed = flags.has(ClientFlags::DIRTY_CAS) || srv.watched_key_expired(slot);
-    let queue = srv.clients[slot].transaction.take().map(|t| t.queue).unwrap_or_default();
+    let queue = srv.clients[slot]
+        .transaction
+        .take()
+        .map(|t| t.queue)
+        .unwrap_or_default();
     srv.discard_transaction(slot);
     if flags.has(ClientFlags::DIRTY_EXEC) {
         return Err(CmdError::ExecAbort);
@@ -130,7 +156,10 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.array(queue.len());
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
-        let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
+        let caller = Caller {
+            origin: Origin::Exec,
+            ..srv.clients[slot].caller(slot)
+        };
         srv.call(row, Args::of(&argv), caller, Counting::Yes, call.reply, call.fx);
     }
     Ok(())
