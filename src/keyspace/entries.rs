@@ -319,6 +319,7 @@ impl<'a> EntryMut<'a> {
         let len = self.entry().block_len();
         let entries = self.entries;
         entries.table.remove(self.slot);
+        // SAFETY: the block came from this arena for an entry of this length; the table has forgotten it.
         unsafe { entries.blocks.free(self.at, len) };
         taken
     }
@@ -337,6 +338,7 @@ impl<'a> EntryMut<'a> {
         // SAFETY: a fresh block; the key is read from the old one, which is freed afterwards.
         unsafe { entry::write(at, self.entry().key(), stamp, access, value) };
         self.entries.table.replace(self.slot, handle_of(at));
+        // SAFETY: the block came from this arena for an entry of this length; the table now has the new one.
         unsafe { self.entries.blocks.free(self.at, old_len) };
         self.at = at;
     }
