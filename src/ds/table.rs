@@ -29,7 +29,7 @@
 //! # Growing: linear hashing
 //! With N buckets and 2^L <= N < 2^(L+1), a key lives in bucket `hash mod 2^(L+1)` if there is one, else in
 //! `hash mod 2^L`. Bucket N is made by splitting bucket `N - 2^L`, so buckets split in order, whichever is fullest,
-//! and the load (entries per bucket) stays where [`LOAD_EIGHTHS`] wants it at every size. A merge is the reverse and
+//! and the load (entries per bucket) stays where `LOAD_EIGHTHS` wants it at every size. A merge is the reverse and
 //! needs no hash, since tags do not depend on N. Buckets stand in segments of 64 KiB behind a small directory;
 //! nothing is copied when they become more, except while the first segment is still growing to its full size.
 #![allow(unsafe_code)]
