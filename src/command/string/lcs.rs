@@ -23,7 +23,7 @@ pub const LCS: DataCommand = Command::new(
         since: "7.0.0",
         complexity: "O(N*M) with N and M the lengths of the two strings.",
         summary: "Finds the longest common subsequence of two strings.",
-        syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+        syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]",
         ..STRING_SPEC
     },
 );
