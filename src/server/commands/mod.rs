@@ -3,7 +3,10 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod client;
+pub mod connection;
 pub mod pubsub;
+pub mod server;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -14,7 +17,13 @@ pub type ServerHandler = fn(&mut Server, &mut Call<'_>) -> CmdResult;
 pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
-pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[pubsub::COMMANDS, transaction::COMMANDS];
+pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
+    client::COMMANDS,
+    connection::COMMANDS,
+    pubsub::COMMANDS,
+    server::COMMANDS,
+    transaction::COMMANDS,
+];
 
 /// A HELP reply: the container's usage line, its subcommands, and HELP itself.
 pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {
