@@ -212,6 +212,11 @@ impl<'a> EntryRef<'a> {
         u32::from_ne_bytes(self.load(0)) >> 8
     }
 
+    /// Where the entry lies: the same as long as nothing but a number in it changes (DEBUG OBJECT).
+    pub fn address(self) -> usize {
+        self.at.as_ptr() as usize
+    }
+
     pub fn is_string(self) -> bool {
         self.kind() != OBJECT
     }

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod connection;
+pub mod debug;
 pub mod pubsub;
 pub mod server;
 pub mod transaction;
@@ -20,6 +21,7 @@ pub type ServerCommand = Command<ServerHandler>;
 pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     client::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     transaction::COMMANDS,
