@@ -187,19 +187,28 @@ impl Entries {
         &self.table
     }
 
+    /// Some entries own memory that does not go with the arena.
     pub fn needs_walk(&self) -> bool {
-        self.outside > 0
+        self.outside > 0 || self.blocks.large_blocks() > 0
     }
 }
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        if self.outside == 0 {
+        if !self.needs_walk() {
             return;
         }
         for handle in self.table.iter() {
-            // SAFETY: each entry is visited once and never read again; its block goes with the arena.
-            drop(unsafe { EntryCell::from_ptr(pointer_of(handle)) }.take_outside());
+            let at = pointer_of(handle);
+            // SAFETY: each entry is visited once and never read again. Small blocks go with the arena; a large one
+            // is freed here, with the length that it was asked for.
+            unsafe {
+                let len = entry_of(handle).block_len();
+                drop(EntryCell::from_ptr(at).take_outside());
+                if len > crate::ds::blocks::SMALL_MAX {
+                    self.blocks.free(at, len);
+                }
+            }
         }
     }
 }

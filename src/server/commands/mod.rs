@@ -3,9 +3,12 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod client;
 pub mod connection;
+pub mod debug;
 pub mod info;
 pub mod pubsub;
+pub mod server;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -17,9 +20,12 @@ pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
 pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
+    client::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     info::COMMANDS,
     pubsub::COMMANDS,
+    server::COMMANDS,
     transaction::COMMANDS,
 ];
 
