@@ -13,7 +13,7 @@ use super::gates::Alarm;
 use super::startup;
 use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
 use crate::keyspace::Settings;
-use crate::net::{Listener, Route};
+use crate::net::Listener;
 use crate::sys::{fork, log as server_log, process, title};
 
 /// Carries a part of the configuration to where it takes effect; the text of a refusal is 7.0.15's.
@@ -184,13 +184,7 @@ impl Server {
                 kept.push(listener);
             }
         }
-        for mut listener in kept {
-            let index = self.turn.listeners.len() as u32;
-            let token = self.net.add(&mut listener, Route::Listener(index));
-            let token = token.map_err(|e| format!("Can't watch a listening socket: {e}"))?;
-            self.turn.listeners.push((listener, token));
-        }
-        Ok(())
+        kept.into_iter().try_for_each(|listener| self.add_listener(listener))
     }
 }
 

@@ -109,7 +109,6 @@ pub const CONFIG_RESETSTAT: ServerCommand = row(
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Sets the counters that INFO shows to zero.",
-        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Spec::BASE
     },
 );

@@ -3,6 +3,9 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod command_info;
+pub mod config;
+pub mod info;
 pub mod pubsub;
 pub mod transaction;
 
@@ -14,7 +17,13 @@ pub type ServerHandler = fn(&mut Server, &mut Call<'_>) -> CmdResult;
 pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
-pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[pubsub::COMMANDS, transaction::COMMANDS];
+pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
+    command_info::COMMANDS,
+    config::COMMANDS,
+    info::COMMANDS,
+    pubsub::COMMANDS,
+    transaction::COMMANDS,
+];
 
 /// A HELP reply: the container's usage line, its subcommands, and HELP itself.
 pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {
