@@ -4,6 +4,8 @@
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
 pub mod client;
+pub mod command_info;
+pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
@@ -21,6 +23,8 @@ pub type ServerCommand = Command<ServerHandler>;
 /// All server commands, family by family.
 pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     client::COMMANDS,
+    command_info::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,

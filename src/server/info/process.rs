@@ -87,7 +87,6 @@ fn supervised(wish: Supervised) -> &'static str {
     match wish {
         Supervised::Systemd => "systemd",
         Supervised::Upstart => "upstart",
-        Supervised::Auto if notify::is_supervised_upstart() => "upstart",
         Supervised::Auto if notify::is_supervised_systemd() => "systemd",
         Supervised::Auto | Supervised::No => "no",
     }
