@@ -5,3 +5,5 @@
 
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/connection.rs"]
+mod connection;
