@@ -12,6 +12,7 @@ pub mod ds;
 pub mod keyspace;
 pub mod net;
 pub mod pubsub;
+pub mod rdb;
 pub mod resp;
 pub mod server;
 pub mod sys;

@@ -1,0 +1,278 @@
+//! RDB files of a real 7.0.15, in tests/data/rdb (`make.sh` there made them): what they hold is known from the
+//! commands that filled the server, and must come out of the reader.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use redstart::base::millis::Millis;
+use redstart::rdb::{
+    Checksum, Item, Note, RdbErrorKind, ReadOptions, Reader, Trailing, ValueOwned, VERSION, check, type_name,
+};
+use redstart::value::Value;
+
+#[derive(Debug, PartialEq)]
+enum Content {
+    Int(i64),
+    Str(Vec<u8>),
+    List(Vec<Vec<u8>>),
+}
+
+#[derive(Debug, PartialEq)]
+struct Found {
+    content: Content,
+    expire: Option<i64>,
+    idle: Option<u64>,
+    frequency: Option<u8>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    entries: BTreeMap<(u64, Vec<u8>), Found>,
+    aux: BTreeMap<Vec<u8>, Vec<u8>>,
+    sizes: Vec<(u64, u64, u64)>,
+    functions: Vec<Vec<u8>>,
+    checksum: Option<Checksum>,
+}
+
+fn data(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn content(value: ValueOwned) -> Content {
+    match value {
+        ValueOwned::Int(value) => Content::Int(value),
+        ValueOwned::Bytes(bytes) => Content::Str(bytes),
+        ValueOwned::Object(value) => match *value {
+            Value::List(list) => Content::List(list.range(0, -1).map(<[u8]>::to_vec).collect()),
+            #[allow(unreachable_patterns)]
+            other => panic!("a {} where only lists are stored", other.type_name()),
+        },
+    }
+}
+
+fn read(name: &str) -> File {
+    let bytes = data(name);
+    let options =
+        ReadOptions { limit: Some(bytes.len() as u64), trailing: Trailing::Refuse, ..ReadOptions::default() };
+    let mut reader = Reader::new(&bytes[..], options);
+    assert_eq!(reader.header().unwrap(), VERSION);
+    let (mut file, mut db) = (File::default(), 0);
+    loop {
+        match reader.next_item().unwrap_or_else(|error| panic!("{name}: {error}")) {
+            Item::Aux { name, value } => {
+                file.aux.insert(name.to_vec(), value.to_vec());
+            }
+            Item::SelectDb(id) => db = id,
+            Item::ResizeDb { keys, expires } => file.sizes.push((db, keys, expires)),
+            Item::Function(source) => file.functions.push(source.to_vec()),
+            Item::Entry(entry) => {
+                let key = (db, entry.key.to_vec());
+                let found = Found {
+                    content: content(entry.value.into_owned()),
+                    expire: entry.expire.map(|at| at.0),
+                    idle: entry.idle,
+                    frequency: entry.frequency,
+                };
+                assert!(file.entries.insert(key, found).is_none());
+            }
+            Item::Eof(checksum) => {
+                file.checksum = Some(checksum);
+                assert_eq!(reader.offset(), bytes.len() as u64);
+                return file;
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+fn lasting(content: Content) -> Found {
+    Found { content, expire: None, idle: None, frequency: None }
+}
+
+/// What strings.commands makes.
+fn strings() -> BTreeMap<(u64, Vec<u8>), Found> {
+    let mut entries = BTreeMap::new();
+    let mut put = |key: &[u8], found| assert!(entries.insert((0, key.to_vec()), found).is_none());
+    let ints: [(&str, i64); 10] = [
+        ("int:zero", 0),
+        ("int:8bit-min", -128),
+        ("int:8bit-max", 127),
+        ("int:16bit-min", -32_768),
+        ("int:16bit-max", 32_767),
+        ("int:32bit-min", -2_147_483_648),
+        ("int:32bit-max", 2_147_483_647),
+        ("int:wide", 2_147_483_648),
+        ("int:64bit-min", i64::MIN),
+        ("int:64bit-max", i64::MAX),
+    ];
+    for (key, value) in ints {
+        put(key.as_bytes(), lasting(Content::Int(value)));
+    }
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let mut state: u64 = 1;
+    let random: Vec<u8> = (0..5000)
+        .map(|_| {
+            state = state * 16_807 % 2_147_483_647;
+            (state / 65_536) as u8
+        })
+        .collect();
+    let texts: [(&[u8], &[u8]); 12] = [
+        (b"notint:zeros", b"007"),
+        (b"notint:plus", b"+7"),
+        (b"notint:wide", b"9223372036854775808"),
+        (b"empty", b""),
+        (b"12345", b"the key is an integer"),
+        (b"", b"the key is empty"),
+        (b"\x00\xff binary \r\n key", b"\x00\x01\x02\xfe\xff"),
+        (b"len:63", b"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg"),
+        (b"every-byte", &every_byte),
+        (b"repeated", &b"abcdefgh".repeat(2000)),
+        (b"random", &random),
+        (&b"long key ".repeat(50), b"v"),
+    ];
+    for (key, value) in texts {
+        put(key, lasting(Content::Str(value.to_vec())));
+    }
+    let expiring = |at, content| Found { expire: Some(at), ..lasting(content) };
+    put(b"expires:late", expiring(4_102_444_800_123, Content::Str(b"soon".to_vec())));
+    put(b"expires:int", expiring(4_102_444_800_000, Content::Int(42)));
+    entries.insert((3, b"other-db".to_vec()), lasting(Content::Str(b"yes".to_vec())));
+    entries
+}
+
+#[test]
+fn strings_of_every_form() {
+    let file = read("strings.rdb");
+    assert_eq!(file.entries, strings());
+    assert_eq!(file.sizes, [(0, 24, 2), (3, 1, 0)]);
+    assert_eq!(file.checksum, Some(Checksum::Verified));
+    assert_eq!(file.aux[&b"redis-ver"[..]], b"7.0.15");
+    assert_eq!(file.aux[&b"redis-bits"[..]], b"64");
+    assert_eq!(file.aux[&b"aof-base"[..]], b"0");
+    assert_eq!(file.functions.len(), 1);
+    assert!(file.functions[0].starts_with(b"#!lua name=mylib\n"));
+}
+
+#[test]
+fn the_same_without_compression_and_checksum() {
+    let file = read("strings-plain.rdb");
+    assert_eq!(file.entries, strings());
+    assert_eq!(file.checksum, Some(Checksum::NotWritten));
+}
+
+#[test]
+fn lists_of_listpacks_and_plain_nodes() {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let list = |elements: Vec<Vec<u8>>| lasting(Content::List(elements));
+    let ints = "0 127 128 -1 -4096 4095 4096 -32768 32767 -8388608 8388607 -2147483648 2147483647 \
+                -9223372036854775808 9223372036854775807 9223372036854775808";
+    let expected = BTreeMap::from([
+        ((0, text("small")), Found { expire: Some(4_102_444_800_123), ..list(["a", "b", "c", ""].map(text).into()) }),
+        ((0, text("ints")), list(ints.split(' ').map(text).collect())),
+        ((0, text("nodes")), list((1..=1000).map(|i| text(&format!("element number {i}"))).collect())),
+        (
+            (0, text("sizes")),
+            list([("x", 63), ("y", 64), ("z", 4095), ("w", 4096)].map(|(s, n)| text(&s.repeat(n))).into()),
+        ),
+        ((0, text("plain")), list(["before", &"p".repeat(200), "after"].map(text).into())),
+    ]);
+    assert_eq!(read("lists.rdb").entries, expected);
+}
+
+#[test]
+fn access_times_of_both_policies() {
+    let lru = read("lru.rdb");
+    let idle: Vec<_> = lru.entries.iter().map(|((_, key), found)| (&key[..], found.idle, found.frequency)).collect();
+    let expected: [(&[u8], _, _); 4] = [
+        (b"both", Some(0), None),
+        (b"list", Some(0), None),
+        (b"often", Some(0), None),
+        (b"seldom", Some(1000), None),
+    ];
+    assert_eq!(idle, expected);
+
+    let lfu = read("lfu.rdb");
+    let used: Vec<_> = lfu.entries.iter().map(|((_, key), found)| (&key[..], found.idle, found.frequency)).collect();
+    let expected: [(&[u8], _, _); 4] = [
+        (b"both", None, Some(5)),
+        (b"list", None, Some(5)),
+        (b"often", None, Some(200)),
+        (b"seldom", None, Some(5)),
+    ];
+    assert_eq!(used, expected);
+    assert_eq!(lfu.entries[&(0, b"both".to_vec())].expire, Some(4_102_444_800_123));
+}
+
+#[test]
+fn a_type_without_a_decoder_is_named_with_its_key() {
+    let bytes = data("types.rdb");
+    let mut reader = Reader::new(&bytes[..], ReadOptions::default());
+    let error = loop {
+        match reader.next_item() {
+            Ok(Item::Eof(_)) => panic!("types.rdb holds types that nothing decodes yet"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    let RdbErrorKind::UnsupportedType { code, key } = &error.kind else { panic!("{error}") };
+    let text = error.to_string();
+    assert!(text.contains(type_name(*code).unwrap()) && text.contains(str::from_utf8(key).unwrap()), "{text}");
+}
+
+#[test]
+fn a_check_passes_every_type_and_counts() {
+    let now = Millis(1_700_000_000_000);
+    for (name, keys, expires) in [("types.rdb", 8, 2), ("strings.rdb", 25, 2), ("lists.rdb", 5, 1), ("lru.rdb", 4, 1)] {
+        let bytes = data(name);
+        let options = ReadOptions { limit: Some(bytes.len() as u64), ..ReadOptions::default() };
+        let mut notes = Vec::new();
+        let checked = check(&bytes[..], options, now, |offset, note| notes.push((offset, note))).unwrap();
+        assert_eq!((checked.keys, checked.expires, checked.already_expired), (keys, expires, 0), "{name}");
+        assert_eq!(notes.last(), Some(&(bytes.len() as u64, Note::Checksum(Checksum::Verified))), "{name}");
+        // The offset at which 7.0.15's own tool reports its first field.
+        let first = (27, Note::Aux { name: b"redis-ver".to_vec(), value: b"7.0.15".to_vec() });
+        assert_eq!(notes[0], first, "{name}");
+    }
+}
+
+#[test]
+fn a_check_says_where_it_stopped() {
+    let mut bytes = data("lists.rdb");
+    // The header of the first listpack: its key and type are known by then.
+    let at = bytes.windows(4).position(|w| w == b"ints").unwrap() + 4;
+    bytes[at + 2..].fill(0xff);
+    let failure = check(&bytes[..], ReadOptions::default(), Millis(0), |_, _| {}).unwrap_err();
+    assert_eq!(failure.doing.name(), "read-object-value");
+    assert_eq!(failure.key.as_deref(), Some(&b"ints"[..]));
+    assert_eq!(failure.code.and_then(type_name), Some("quicklist-v2"));
+    assert!(failure.error.offset as usize >= at, "{}", failure.error);
+}
+
+#[test]
+fn every_cut_of_a_real_file_is_an_error() {
+    for name in ["strings.rdb", "lists.rdb", "types.rdb", "lfu.rdb"] {
+        let bytes = data(name);
+        for len in 0..bytes.len() {
+            for limit in [None, Some(len as u64)] {
+                let options = ReadOptions { limit, ..ReadOptions::default() };
+                assert!(check(&bytes[..len], options, Millis(0), |_, _| {}).is_err(), "{name} cut to {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_real_file_is_an_error() {
+    for name in ["strings.rdb", "types.rdb", "lfu.rdb"] {
+        let mut bytes = data(name);
+        let limit = Some(bytes.len() as u64);
+        let options = ReadOptions { limit, trailing: Trailing::Refuse, ..ReadOptions::default() };
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(check(&bytes[..], options, Millis(0), |_, _| {}).is_err(), "{name}, bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
