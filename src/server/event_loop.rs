@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Waits for events, at most so long, and deals with them.
-    fn turn_once(&mut self, timeout_us: u64) {
+    pub(super) fn turn_once(&mut self, timeout_us: u64) {
         let mut ready = std::mem::take(&mut self.turn.ready);
         if let Err(error) = self.net.wait(Duration::from_micros(timeout_us), &mut ready) {
             log::error!("Waiting for events failed: {error}");

@@ -31,6 +31,7 @@ use blocking::Blocking;
 use clients::Clients;
 use event_loop::Loop;
 use exec::Exec;
+use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
 use watch::Watch;
@@ -49,4 +50,5 @@ pub struct Server {
     pub clock: Clock,
     pub stats: Stats,
     pub bio: Bio,
+    pub persistence: Persistence,
 }

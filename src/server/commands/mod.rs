@@ -3,6 +3,7 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod persistence;
 pub mod pubsub;
 pub mod transaction;
 
@@ -14,7 +15,7 @@ pub type ServerHandler = fn(&mut Server, &mut Call<'_>) -> CmdResult;
 pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
-pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[pubsub::COMMANDS, transaction::COMMANDS];
+pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[persistence::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
 
 /// A HELP reply: the container's usage line, its subcommands, and HELP itself.
 pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {
