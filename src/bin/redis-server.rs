@@ -1,4 +1,5 @@
-//! redis-server: parses nothing itself; the library does.
+//! redis-server. Everything is in the library, the global allocator included (`sys::alloc`).
+
 fn main() {
-    std::process::exit(1);
+    std::process::exit(redstart::server::startup::main());
 }

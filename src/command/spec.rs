@@ -60,11 +60,11 @@ flags! {
     12, FAST, "fast";
     13, NO_AUTH, "no_auth";
     14, MAY_REPLICATE, "may_replicate";
+    19, NO_MANDATORY_KEYS, "no_mandatory_keys";
     15, NO_ASYNC_LOADING, "no_async_loading";
     16, NO_MULTI, "no_multi";
-    17, ALLOW_BUSY, "allow_busy";
     18, MOVABLEKEYS, "movablekeys";
-    19, NO_MANDATORY_KEYS, "no_mandatory_keys";
+    17, ALLOW_BUSY, "allow_busy";
 }
 
 impl Flags {

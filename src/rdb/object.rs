@@ -9,8 +9,8 @@ use std::io::Read;
 
 use super::RdbErrorKind as Kind;
 use super::format::{kind, node};
-use super::source::{Result, Source};
 use super::packed;
+use super::source::{Result, Source};
 use crate::base::num::MAX_DECIMAL_LEN;
 use crate::value::list::End;
 use crate::value::{List, Typed, Value};
@@ -45,7 +45,11 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Decode
         }
         _ => return Ok(Decoded::Unsupported),
     }
-    Ok(if list.is_empty() { Decoded::Empty } else { Decoded::Value(list.into_value()) })
+    Ok(if list.is_empty() {
+        Decoded::Empty
+    } else {
+        Decoded::Value(list.into_value())
+    })
 }
 
 fn elements<R: Read>(source: &mut Source<R>, list: &mut List) -> Result<()> {

@@ -44,6 +44,16 @@ impl Blocking {
         self.waiting.is_empty()
     }
 
+    /// Keys that somebody waits for.
+    pub fn key_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Waits with a deadline.
+    pub fn timed(&self) -> usize {
+        self.deadlines.len()
+    }
+
     pub fn note_ready(&mut self, db: DbId, key: &[u8]) {
         if self.waiting.is_empty() {
             return;

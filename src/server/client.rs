@@ -215,6 +215,7 @@ impl Server {
         }
         let mut buffer = std::mem::take(&mut self.exec.buffers.read);
         let got = client.stream.read(&mut buffer);
+        self.stats.reads_processed += 1;
         match got {
             Ok(Moved::Bytes(n)) => {
                 self.stats.net_input_bytes += n as u64;
@@ -426,6 +427,7 @@ impl Server {
     pub fn write_client(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
         client.flags.clear(Flags::WRITE_PENDING);
+        self.stats.writes_processed += 1;
         while client.sent < client.reply.len() && !client.flags.has(Flags::WRITE_BLOCKED) {
             match client.stream.write(&client.reply.bytes()[client.sent..]) {
                 Ok(Moved::Bytes(n)) => {

@@ -46,6 +46,8 @@ impl Server {
         stats.rates.commands.sample(stats.commands_processed, now_us);
         stats.rates.input_bytes.sample(stats.net_input_bytes, now_us);
         stats.rates.output_bytes.sample(stats.net_output_bytes, now_us);
+        stats.rates.turns.sample(self.turn.turns, now_us);
+        stats.rates.busy_ticks.sample(self.turn.busy_ticks, now_us);
     }
 
     /// `timeout`: closes clients that were silent for too long. Those that wait or listen are left alone.

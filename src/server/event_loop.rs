@@ -12,6 +12,7 @@ use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
 use crate::resp::{Proto, ReplyBuf};
+use crate::sys::clock::ticks;
 
 /// What the loop itself keeps.
 #[derive(Default)]
@@ -25,9 +26,14 @@ pub struct Loop {
     pub next_idle_check_ms: u64,
     /// Turns since the start.
     pub turns: u64,
+    /// Time spent awake, and since when the loop is awake, in ticks.
+    pub busy_ticks: u64,
+    awake_since: u64,
     ready: Vec<Ready>,
     /// Expiry has more to do than one slice allowed.
     expiring: bool,
+    /// Held as long as the process lives.
+    pub locks: Vec<crate::sys::file_lock::FileLock>,
     /// Listeners whose queue could not be emptied for want of descriptors: tried again by cron.
     pub accept_again: bool,
 }
@@ -54,9 +60,13 @@ impl Server {
     /// Waits for events, at most so long, and deals with them.
     pub(super) fn turn_once(&mut self, timeout_us: u64) {
         let mut ready = std::mem::take(&mut self.turn.ready);
+        if self.turn.awake_since != 0 {
+            self.turn.busy_ticks += ticks().wrapping_sub(self.turn.awake_since);
+        }
         if let Err(error) = self.net.wait(Duration::from_micros(timeout_us), &mut ready) {
             log::error!("Waiting for events failed: {error}");
         }
+        self.turn.awake_since = ticks();
         self.turn.turns += 1;
         self.clock.refresh();
         self.ks.access.tick(self.clock.now());
@@ -132,7 +142,12 @@ impl Server {
             wants: self.exec.wants,
             ..Effects::default()
         };
+        let start = ticks();
         self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_BUDGET, &mut fx);
+        if fx.counts.expired > 0 {
+            self.stats.expire_ticks += ticks().wrapping_sub(start);
+            self.stats.expire_slices_cut += self.turn.expiring as u64;
+        }
         self.settle_counts(&mut fx);
         if fx.dirty != 0 || !fx.is_quiet() {
             self.drain_server_side(&mut fx);
@@ -184,7 +199,11 @@ impl Server {
 
     fn accept_clients(&mut self, index: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.turn.listeners[index].0.accept() {
+            // A listener may have been closed since its event came (CONFIG SET bind).
+            let Some((listener, _)) = self.turn.listeners.get(index) else {
+                return;
+            };
+            match listener.accept() {
                 Ok(Some(stream)) => self.admit(stream),
                 Ok(None) => return,
                 Err(error) => {

@@ -6,6 +6,7 @@
 //! *Reading order:* `event_loop` (one turn), `client` (bytes to commands), `dispatch` and `gates`, `exec`, then what
 //! you came for. *Counterpart in C Redis:* `server.c`, `networking.c`.
 
+pub mod apply_config;
 pub mod blocking;
 pub mod client;
 pub mod clients;
@@ -15,10 +16,14 @@ pub mod dispatch;
 pub mod event_loop;
 pub mod exec;
 pub mod gates;
+pub mod identity;
 pub mod notify;
 pub mod persistence;
 pub mod registry;
+pub mod shutdown;
+pub mod startup;
 pub mod stats;
+pub mod version;
 pub mod watch;
 
 use crate::config::Config;
@@ -31,6 +36,7 @@ use blocking::Blocking;
 use clients::Clients;
 use event_loop::Loop;
 use exec::Exec;
+use identity::Identity;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -50,5 +56,6 @@ pub struct Server {
     pub clock: Clock,
     pub stats: Stats,
     pub bio: Bio,
+    pub identity: Identity,
     pub persistence: Persistence,
 }

@@ -27,6 +27,14 @@ pub struct Stats {
     pub reads_processed: u64,
     pub writes_processed: u64,
     pub peak_memory: usize,
+    /// Used memory before the first key, and what of it the databases' tables took.
+    pub startup_memory: usize,
+    pub startup_tables: usize,
+    /// Slices of active expiry that ended with work left over.
+    pub expire_slices_cut: u64,
+    pub expire_ticks: u64,
+    /// AUTH and HELLO with a wrong password.
+    pub auth_failures: u64,
     /// Errors by their first word.
     pub errors: BTreeMap<Vec<u8>, u64>,
     pub rates: Rates,
@@ -50,6 +58,8 @@ impl Stats {
     pub fn reset(&mut self) {
         *self = Stats {
             peak_memory: self.peak_memory,
+            startup_memory: self.startup_memory,
+            startup_tables: self.startup_tables,
             rates: std::mem::take(&mut self.rates),
             ..Stats::default()
         };
@@ -63,6 +73,9 @@ pub struct Rates {
     pub commands: Rate,
     pub input_bytes: Rate,
     pub output_bytes: Rate,
+    /// Turns of the loop, and the time they took in ticks, sleep not included.
+    pub turns: Rate,
+    pub busy_ticks: Rate,
     /// Monotonic microseconds.
     pub next_sample_us: u64,
 }

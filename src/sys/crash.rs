@@ -230,9 +230,10 @@ fn give_up() -> ! {
 /// Ends the process by the signal, so that the parent sees the reason and a core is written if wanted.
 fn die(signal: libc::c_int) -> ! {
     reset(signal);
-    // SAFETY: plain system calls. The signal is unblocked (SA_NODEFER), so it arrives before kill returns, unless
-    // this is process 1, which the kernel spares; that leaves by the status a shell would show.
-    unsafe { libc::kill(libc::getpid(), signal) };
+    // SAFETY: raise has no preconditions. The signal is sent to this very thread, where it is not blocked, so it
+    // arrives before the call returns, unless this is process 1, which the kernel spares; that one leaves by the
+    // status a shell would show.
+    unsafe { libc::raise(signal) };
     exit_now(128 + signal)
 }
 

@@ -80,27 +80,32 @@ fn report(child: Pid, mut from_child: File, mut output: File, log: Option<(PathB
     let mut message = Vec::new();
     // An error is as good as a child that says nothing.
     let _ = from_child.read_to_end(&mut message);
-    match message.split_first() {
+    let text = match message.split_first() {
         Some((&READY, _)) => return 0,
-        Some((&FAILED, reason)) => eprintln!("{}", String::from_utf8_lossy(reason)),
-        _ => {
-            match wait(child) {
-                ExitStatus::Code(code) => eprintln!("The server ended while starting, with status {code}."),
-                ExitStatus::Signal(signal) => eprintln!("The server was ended by signal {signal} while starting."),
-                ExitStatus::Lost => eprintln!("The server ended while starting."),
-            }
-            eprint!("{}", tail(&mut output, 0));
-            if let Some((path, start)) = log {
-                let lines = File::open(&path)
-                    .map(|mut file| tail(&mut file, start))
-                    .unwrap_or_default();
-                if !lines.is_empty() {
-                    eprint!("The last lines of {}:\n{lines}", path.display());
-                }
-            }
+        Some((&FAILED, reason)) => format!("{}\n", String::from_utf8_lossy(reason)),
+        _ => last_words(wait(child), &mut output, log),
+    };
+    // There is no other place to complain at.
+    let _ = io::stderr().write_all(text.as_bytes());
+    1
+}
+
+fn last_words(status: ExitStatus, output: &mut File, log: Option<(PathBuf, u64)>) -> String {
+    let mut text = match status {
+        ExitStatus::Code(code) => format!("The server ended while starting, with status {code}.\n"),
+        ExitStatus::Signal(signal) => format!("The server was ended by signal {signal} while starting.\n"),
+        ExitStatus::Lost => "The server ended while starting.\n".to_string(),
+    };
+    text += &tail(output, 0);
+    if let Some((path, start)) = log {
+        let lines = File::open(&path)
+            .map(|mut file| tail(&mut file, start))
+            .unwrap_or_default();
+        if !lines.is_empty() {
+            text += &format!("The last lines of {}:\n{lines}", path.display());
         }
     }
-    1
+    text
 }
 
 /// The last lines of a file, nothing from before `start` (unless the file was replaced by a shorter one).

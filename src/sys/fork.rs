@@ -216,12 +216,19 @@ pub mod tests {
     use super::*;
 
     /// Runs something in a forked child, so that it may change what belongs to the process: log, signals, title.
-    /// Answers the exit code, or 1000 and the signal.
+    /// Answers the exit code, or 1000 and the signal. The harness has threads, any of which may have held a lock of
+    /// the standard library at the fork (a test that fails does, while it prints); hence the limit.
     pub fn in_child(work: impl FnOnce() -> i32) -> i32 {
-        match wait(fork_child(work).unwrap()) {
-            ExitStatus::Code(code) => code,
-            ExitStatus::Signal(signal) => 1000 + signal,
-            ExitStatus::Lost => panic!("nobody else waits for this child"),
+        let pid = fork_child(work).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            match wait_nohang(pid) {
+                Some(ExitStatus::Code(code)) => return code,
+                Some(ExitStatus::Signal(signal)) => return 1000 + signal,
+                Some(ExitStatus::Lost) => panic!("nobody else waits for this child"),
+                None if std::time::Instant::now() > deadline => kill(pid, Signal::SIGKILL).unwrap(),
+                None => std::thread::sleep(std::time::Duration::from_millis(1)),
+            }
         }
     }
 

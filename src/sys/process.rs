@@ -1,6 +1,8 @@
 //! This process: its limits, its size, the time it has used, its pid file.
 //!
+//! *Duty:* raises the limit of open files, reads size and processor time, writes and removes the pid file.
 //! *Does not know:* how many clients are wanted, or what INFO prints.
+//! *Invariants:* limits only go up; the pid file is removed by its owner only.
 //! *Counterpart in C Redis:* `adjustOpenFilesLimit`, `createPidFile`, `zmalloc_get_rss`, the `getrusage` calls.
 
 #![allow(unsafe_code)]

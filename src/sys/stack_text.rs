@@ -1,6 +1,8 @@
 //! Text built on the stack: for code that must not allocate.
 //!
-//! *Duty:* a `fmt::Write` target of fixed size. *Invariants:* never allocates; what does not fit is cut off.
+//! *Duty:* a `fmt::Write` target of fixed size.
+//! *Does not know:* what is written; the log's line prefix and the crash report use it.
+//! *Invariants:* never allocates; what does not fit is cut off, between two characters.
 //! *Counterpart in C Redis:* the `snprintf` buffers of the log and of the signal handlers.
 
 use std::fmt;

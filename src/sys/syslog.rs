@@ -35,7 +35,7 @@ pub fn facility(name: &str) -> Option<libc::c_int> {
         .map(|&(_, number)| number)
 }
 
-/// Opens the connection to the system log; from now on [`write`] sends.
+/// Opens the connection to the system log; from now on [`write()`] sends.
 pub fn open(ident: &str, facility: libc::c_int) {
     // The C library keeps the pointer for as long as the log is open, that is until exit; the few bytes are given up.
     let ident = CString::new(ident.replace('\0', "")).unwrap_or_default().into_raw();

@@ -326,7 +326,7 @@ fn a_clock_set_forward_fires_all_that_became_due() {
 
 #[test]
 fn a_clock_set_back_does_not_delay_new_deadlines() {
-    for back in [1, 20, 3_000, 5_000, 3_600_000, DAY, YEAR, 30 * YEAR] {
+    for back in [1, 20, 3_000, 5_000, 3_600_000, DAY, YEAR, 15 * YEAR] {
         let mut world = World::at(START);
         world.was_set_back = true;
         let mut rng = Rng(back as u64);

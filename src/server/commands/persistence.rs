@@ -40,7 +40,7 @@ fn save(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Err(IN_PROGRESS);
     }
     srv.persistence.rdb_saves += 1;
-    srv.rdb_save().map_err(|error| error.to_reply())?;
+    srv.save_now().map_err(|why| CmdError::text(format!("ERR {why}")))?;
     call.reply.ok();
     Ok(())
 }

@@ -122,7 +122,8 @@ impl Server {
             let _ = unistd::close(fd);
         }
         if self.config.set_proc_title {
-            title::set("redis-rdb-bgsave");
+            self.identity.program = "redis-rdb-bgsave".to_owned();
+            title::set(&self.process_title());
         }
         let [as_master, _, as_child] = self.config.oom_score_adj_values;
         let wanted = match self.config.oom_score_adj {
@@ -171,7 +172,7 @@ impl Server {
     }
 
     /// If the child has ended, draws the conclusions.
-    pub(super) fn reap_child(&mut self) {
+    pub fn reap_child(&mut self) {
         let Some(child) = &self.persistence.child else { return };
         let Some(status) = fork::wait_nohang(child.pid) else {
             return;
@@ -217,7 +218,7 @@ impl Server {
     }
 
     /// Tells the child, if there is one, to stop. That it did is noted when the loop hears of its end.
-    pub fn kill_saving_child(&mut self) {
+    pub fn stop_save_child(&mut self) {
         let Some(child) = &self.persistence.child else { return };
         fork::kill_child(child.pid);
         // It may be about to rename its file. Without a temporary file that fails, and a rename that was quicker is
@@ -226,11 +227,11 @@ impl Server {
     }
 
     /// The same at the end of the server, when nobody will hear of it.
-    pub fn kill_saving_child_and_wait(&mut self) {
+    pub fn kill_save_child(&mut self) {
         if let Some(child) = &self.persistence.child {
             log::warn!("There is a child saving an .rdb. Killing it!");
             let pid = child.pid;
-            self.kill_saving_child();
+            self.stop_save_child();
             let status = fork::wait(pid);
             self.child_ended(status);
         }

@@ -31,22 +31,6 @@ pub struct Loading {
     pub loading_rdb_used_mem: u64,
 }
 
-impl Loading {
-    pub fn loading_loaded_perc(&self) -> f64 {
-        self.loading_loaded_bytes as f64 / self.loading_total_bytes.max(1) as f64 * 100.0
-    }
-
-    /// Seconds still to go, if it goes on as until now.
-    pub fn loading_eta_seconds(&self, now: Millis) -> i64 {
-        let left = self.loading_total_bytes.saturating_sub(self.loading_loaded_bytes);
-        match now.secs() - self.loading_start_time {
-            // Too early to tell.
-            ..=0 => 1,
-            elapsed => (elapsed as u128 * left as u128 / (self.loading_loaded_bytes as u128 + 1)) as i64,
-        }
-    }
-}
-
 /// What ended a load before its end.
 enum Stop {
     Damage(RdbError),
@@ -87,8 +71,8 @@ struct Loader {
 }
 
 impl Server {
-    /// Clears away what killed saves left, and loads the snapshot if there is one. The error's text has been logged:
-    /// the process is to end with status 1. With `Ok`, `turn.exit` may be set: then clients or signals have ended
+    /// Clears away what killed saves left, and loads the snapshot if there is one. Details of an error have been
+    /// logged; its text is the last line before the process ends with status 1. With `Ok`, `turn.exit` may be set: then clients or signals have ended
     /// the server meanwhile, and the load was cut short.
     pub fn load_at_start(&mut self) -> Result<(), String> {
         self.remove_leftovers();
@@ -105,10 +89,7 @@ impl Server {
                 Ok(())
             }
             Ok(_) => Ok(()),
-            Err(text) => {
-                log::warn!("{text}");
-                Err(text)
-            }
+            Err(text) => Err(text),
         }
     }
 

@@ -15,12 +15,11 @@ mod tests;
 
 pub use child::SavingChild;
 pub use load::Loading;
-pub use rdb::SaveError;
 
 use super::Server;
 use super::gates::Alarm;
 use crate::base::millis::Millis;
-use crate::call::{DbId, Effects};
+use crate::call::{CmdError, DbId, Effects};
 
 /// After a failed snapshot, seconds until the next attempt by itself.
 const RETRY_DELAY: i64 = 5;
@@ -87,10 +86,6 @@ impl Persistence {
         self.child.is_some()
     }
 
-    pub fn rdb_last_bgsave_status(&self) -> &'static str {
-        if self.last_bgsave_ok { "ok" } else { "err" }
-    }
-
     /// Seconds since the background save began; -1 when there is none.
     pub fn rdb_current_bgsave_time_sec(&self, now: Millis) -> i64 {
         self.child.as_ref().map_or(-1, |child| now.secs() - child.started)
@@ -101,14 +96,6 @@ impl Persistence {
         match self.cow_reported_us {
             0 => 0,
             reported => mono_us.saturating_sub(reported) / 1_000_000,
-        }
-    }
-
-    /// Per cent of the keys that the child has saved.
-    pub fn current_fork_perc(&self) -> f64 {
-        match self.current_save_keys_total {
-            0 => 0.0,
-            total => self.current_save_keys_processed as f64 / total as f64 * 100.0,
         }
     }
 
@@ -163,27 +150,28 @@ impl Server {
     /// A signal came, or a child ended.
     pub(super) fn on_wake(&mut self) {
         self.reap_child();
+        self.on_signals();
     }
 
     /// FLUSHALL has emptied all databases: a child would save what is gone, and with save points the file on disk
     /// becomes empty too. The changes of the unit under way (`fx.dirty`) belong to what this saves.
     pub fn on_flushall(&mut self, fx: &mut Effects) {
-        self.kill_saving_child();
+        self.stop_save_child();
         if self.config.save.is_empty() {
             return;
         }
         // The reason of a failure has been logged; the changes stay unsaved then.
-        if self.rdb_save().is_ok() {
+        if self.save_now().is_ok() {
             fx.dirty = 0;
         }
     }
 
     /// DEBUG RELOAD: saves, empties, loads. Each of the first two may be left out; without emptying, keys of the file
     /// replace those that are there.
-    pub fn debug_reload(&mut self, save: bool, flush: bool) -> Result<(), crate::call::CmdError> {
-        self.kill_saving_child();
+    pub fn debug_reload(&mut self, save: bool, flush: bool) -> Result<(), CmdError> {
+        self.stop_save_child();
         if save {
-            self.rdb_save().map_err(|error| error.to_reply())?;
+            self.save_now().map_err(|why| CmdError::text(format!("ERR {why}")))?;
         }
         if flush {
             let databases = self.ks.dbs.len();
@@ -196,7 +184,7 @@ impl Server {
         }
         self.reload(!flush).map_err(|reason| {
             log::warn!("DEBUG RELOAD failed: {reason}");
-            crate::call::CmdError::Fixed("ERR Error trying to load the RDB dump, check server logs.")
+            CmdError::Fixed("ERR Error trying to load the RDB dump, check server logs.")
         })?;
         log::warn!("DB reloaded by DEBUG RELOAD");
         Ok(())

@@ -16,10 +16,10 @@ use nix::errno::Errno;
 
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
-use crate::call::CmdError;
 use crate::keyspace::{EntryRef, Keyspace, View};
 use crate::rdb::{Access, AuxFields, ValueRef, WriteOptions, Writer};
 use crate::server::Server;
+use crate::server::version::REDIS_VERSION;
 use crate::sys::{clock, files, signals};
 
 /// With `rdb-save-incremental-fsync`, bytes after which the file is forced to disk, so that the last time is short.
@@ -28,9 +28,6 @@ const SYNC_EVERY: u64 = 4 << 20;
 /// The callback is called at least after so many keys, or bytes.
 const REPORT_KEYS: u64 = 128;
 const REPORT_BYTES: u64 = 256 << 10;
-
-/// The version of Redis whose files these are: what `redis-ver` of the file says.
-const REDIS_VERSION: &str = "7.2.4";
 
 /// Which access times go into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +225,7 @@ impl KeyDelay {
 
 /// Why there is no new file.
 #[derive(Debug)]
-pub enum SaveError {
+pub(super) enum SaveError {
     Open {
         temp: PathBuf,
         error: io::Error,
@@ -244,12 +241,6 @@ pub enum SaveError {
     },
     /// What is in memory is a part of what the file on disk holds.
     Loading,
-}
-
-impl SaveError {
-    pub fn to_reply(&self) -> CmdError {
-        CmdError::text(format!("ERR {self}"))
-    }
 }
 
 impl fmt::Display for SaveError {
@@ -302,8 +293,9 @@ impl Server {
         self.data_folder().join(format!("temp-{pid}.rdb"))
     }
 
-    /// Saves in the foreground: SAVE, the end of the server, FLUSHALL, DEBUG RELOAD. Logged either way.
-    pub fn rdb_save(&mut self) -> Result<(), SaveError> {
+    /// Saves in the foreground: SAVE, the end of the server, FLUSHALL, DEBUG RELOAD. Logged either way; the error is
+    /// for whoever asked.
+    pub fn save_now(&mut self) -> Result<(), String> {
         let temp = self.temp_file(std::process::id());
         signals::set_temp_file(Some(&temp));
         let saved = match self.persistence.loading {
@@ -311,9 +303,9 @@ impl Server {
             None => Snapshot::of(self).write(&temp, |_| ()),
         };
         signals::set_temp_file(None);
-        if let Err(error) = &saved {
+        if let Err(error) = saved {
             log::warn!("{error}");
-            return saved;
+            return Err(error.to_string());
         }
         log::info!("DB saved on disk");
         self.exec.dirty = 0;

@@ -67,13 +67,14 @@ pub(super) fn symbols(depth: usize) {
     raw(&compact(&trace));
 }
 
-/// One line per frame, without those of the report itself.
+/// One line per frame, without those of the report itself and those of the standard library.
 fn compact(trace: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in trace.lines() {
         let line = line.trim();
         match line.strip_prefix("at ") {
             Some(place) if place.contains("sys/crash.rs:") || place.contains("sys/crash/dump.rs:") => lines.clear(),
+            Some(place) if place.starts_with("/rustc/") => drop(lines.pop()),
             Some(place) => {
                 if let Some(frame) = lines.last_mut() {
                     // Writing to a String cannot fail.
@@ -182,8 +183,10 @@ mod tests {
 
     #[test]
     fn frames_become_lines_and_the_reports_own_go() {
-        let trace = "   0: capture\n             at /rustc/lib.rs:1:2\n   1: on_signal\n             at ./src/sys/crash.rs:9:9\n\
-                     \x20  2: <unknown>\n   3: redstart::server::debug_command\n             at ./src/server/x.rs:3:4\n   4: main\n";
+        let trace = "   0: capture\n             at /rustc/lib.rs:1:2\n   1: on_signal\n\
+                     \x20            at ./src/sys/crash.rs:9:9\n\
+                     \x20  2: <unknown>\n   3: black_box<usize>\n             at /rustc/1/hint.rs:1:1\n\
+                     \x20  4: redstart::server::debug_command\n             at ./src/server/x.rs:3:4\n   5: main\n";
         assert_eq!(
             compact(trace),
             "<unknown>\nredstart::server::debug_command at ./src/server/x.rs:3:4\nmain\n"

@@ -146,7 +146,7 @@ fn a_section_that_faults_ends_the_report() {
 fn running_out_of_stack_is_reported() {
     #[allow(unconditional_recursion)]
     fn endless(depth: u64) -> u64 {
-        let block = std::hint::black_box([depth; 64]);
+        let block = std::hint::black_box([depth; 8]);
         endless(depth + 1) + block[1]
     }
     let (code, report) = report_of("deep", true, || {
@@ -156,7 +156,7 @@ fn running_out_of_stack_is_reported() {
             endless(0)
         };
         std::thread::Builder::new()
-            .stack_size(256 << 10)
+            .stack_size(1 << 20)
             .spawn(run)
             .unwrap()
             .join()

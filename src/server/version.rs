@@ -1,0 +1,14 @@
+//! Who we are: the release of Redis whose behaviour clients may count on, and our own.
+
+/// Clients gate features on this.
+pub const REDIS_VERSION: &str = "7.2.4";
+pub const REDSTART_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What `--version` prints.
+pub fn line() -> String {
+    format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits={} build=redstart-{REDSTART_VERSION}\n",
+        crate::sys::alloc::allocator_name(),
+        usize::BITS
+    )
+}
