@@ -5,3 +5,6 @@
 
 #[path = "server/harness.rs"]
 mod harness;
+
+#[path = "server/persistence.rs"]
+mod persistence;
