@@ -3,7 +3,7 @@
 //! *Duty:* what only whole processes can show: children, signals, files as they are left behind.
 //! *Does not know:* the format (tests of `rdb`).
 
-use crate::harness::{Client, Folder, READY, Reply, Server, bulk, error, run, status, wait_until};
+use crate::harness::{Client, Folder, READY, Reply, Server, bulk, error, free_port, run, status, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -182,7 +182,11 @@ fn a_killed_server_takes_its_child_along_and_the_next_one_clears_up() {
 #[track_caller]
 fn refused(folder: &Folder, bytes: &[u8]) -> String {
     fs::write(folder.join("dump.rdb"), bytes).unwrap();
-    let ended = run(folder, &["redis.conf"]);
+    // Its former port may be somebody else's by now.
+    let mut ended = run(folder, &["redis.conf", "--port", &free_port().to_string()]);
+    while ended.output.contains("in use") {
+        ended = run(folder, &["redis.conf", "--port", &free_port().to_string()]);
+    }
     assert_eq!(ended.code, Some(1), "{}", ended.output);
     assert_eq!(dump(folder), bytes, "the damaged file was changed");
     let says = ended.output;
@@ -346,4 +350,21 @@ fn inside_a_transaction_a_background_save_waits_for_its_end() {
     let server = start(server.into_folder(), MANUAL);
     assert_eq!(server.client().ask(&["GET", "a"]), bulk("1"));
     assert_eq!(server.client().ask(&["BGSAVE", "NOW"]), error("ERR syntax error"));
+}
+
+#[test]
+fn access_frequencies_survive_a_restart() {
+    let lfu = format!("{MANUAL}maxmemory-policy allkeys-lfu\nlfu-log-factor 0\nlfu-decay-time 0\n");
+    let server = start(Folder::new(), &lfu);
+    let mut client = server.client();
+    client.ask(&["SET", "busy", "1"]);
+    client.ask(&["SET", "idle", "1"]);
+    (0..50).for_each(|_| assert_eq!(client.ask(&["GET", "busy"]), bulk("1")));
+    let busy = client.ask(&["OBJECT", "FREQ", "busy"]);
+    assert!(matches!(busy, Reply::Int(50..=60)), "{busy:?}");
+    assert_eq!(client.ask(&["SAVE"]), status("OK"));
+    let server = start(server.into_folder(), &lfu);
+    let mut client = server.client();
+    assert_eq!(client.ask(&["OBJECT", "FREQ", "busy"]), busy);
+    assert_eq!(client.ask(&["OBJECT", "FREQ", "idle"]), Reply::Int(5));
 }

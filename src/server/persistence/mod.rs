@@ -10,8 +10,6 @@
 mod child;
 mod load;
 mod rdb;
-#[cfg(test)]
-mod tests;
 
 pub use child::SavingChild;
 pub use load::Loading;
