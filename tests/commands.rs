@@ -24,7 +24,9 @@ use world::{Outcome, World};
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
+        .collect();
     files.sort();
     files
 }
@@ -56,7 +58,11 @@ fn replay(name: &str, blocks: &[Block]) -> Findings {
 impl Findings {
     fn compare(&mut self, name: &str, block: &Block, step: &Step, outcome: Outcome) {
         let reply_is_right = reply::matches(&step.reply, &outcome.reply);
-        let effects = if block.effects { outcome.effects } else { step.effects.clone() };
+        let effects = if block.effects {
+            outcome.effects
+        } else {
+            step.effects.clone()
+        };
         let effects_are_right = effects == step.effects;
         if !reply_is_right || !effects_are_right {
             let mut text = format!("{name}:{}: {}", step.line, step.text);
@@ -71,7 +77,11 @@ impl Findings {
             }
             self.differences.push(text);
         }
-        let reply = if reply_is_right { step.reply.clone() } else { outcome.reply };
+        let reply = if reply_is_right {
+            step.reply.clone()
+        } else {
+            outcome.reply
+        };
         self.right.insert(step.line, [reply, effects].concat());
     }
 }
@@ -106,10 +116,15 @@ fn every_command_appears_in_a_transcript() {
     let mut requests = Vec::new();
     for path in files() {
         let blocks = transcript::parse(&fs::read_to_string(&path).unwrap()).unwrap();
-        requests.extend(blocks.into_iter().flat_map(|block| block.steps).filter_map(|step| match step.action {
-            Action::Request(line) => Some(line),
-            _ => None,
-        }));
+        requests.extend(
+            blocks
+                .into_iter()
+                .flat_map(|block| block.steps)
+                .filter_map(|step| match step.action {
+                    Action::Request(line) => Some(line),
+                    _ => None,
+                }),
+        );
     }
     rows::each_is_requested(&requests);
 }
@@ -117,10 +132,15 @@ fn every_command_appears_in_a_transcript() {
 #[test]
 fn a_difference_is_found_and_can_be_blessed() {
     let text = "effects\n# a comment\n> SET k v\n< +ok\n~ event set k\n> GET k\n< $ \"v\"\n";
-    let right = "effects\n# a comment\n> SET k v\n< +OK\n~ op SET k v\n~ event new k\n~ event set k\n> GET k\n< $ \"v\"\n";
+    let right =
+        "effects\n# a comment\n> SET k v\n< +OK\n~ op SET k v\n~ event new k\n~ event set k\n> GET k\n< $ \"v\"\n";
     let findings = replay("test", &transcript::parse(text).unwrap());
     assert_eq!(findings.differences.len(), 1, "{:?}", findings.differences);
     assert!(findings.differences[0].starts_with("test:3: > SET k v\n    expected  < +ok"));
     assert_eq!(transcript::with_outcomes(text, &findings.right), right);
-    assert!(replay("test", &transcript::parse(right).unwrap()).differences.is_empty());
+    assert!(
+        replay("test", &transcript::parse(right).unwrap())
+            .differences
+            .is_empty()
+    );
 }

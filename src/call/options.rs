@@ -5,7 +5,7 @@
 //! `getTimeoutFromObjectOrReply`.
 
 use crate::base::millis::Millis;
-use crate::base::num;
+use crate::base::{float, num};
 use crate::call::CmdError;
 
 /// A time as commands give it: in which unit, and from when.
@@ -71,7 +71,7 @@ pub fn expire_arg(arg: &[u8], unit: ExpireUnit, now: Millis, command: &'static s
 /// A blocking command's timeout in (fractions of) seconds: the deadline, or `None` for "for ever".
 pub fn timeout_seconds(arg: &[u8], now: Millis) -> Result<Option<Millis>, CmdError> {
     let bad = || CmdError::Fixed("ERR timeout is not a float or out of range");
-    let seconds = crate::base::float::parse_f64(arg).ok_or_else(bad)?;
+    let seconds = float::parse_f64(arg).ok_or_else(bad)?;
     let ms = (seconds * 1000.0).ceil();
     if !ms.is_finite() || ms > i64::MAX as f64 {
         return Err(CmdError::Fixed("ERR timeout is out of range"));

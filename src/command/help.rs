@@ -39,6 +39,23 @@ pub fn unknown_subcommand(call: &Call<'_>) -> CmdError {
     )
 }
 
+/// The refusal of `argv[1]` with so many arguments, or of a name that one command with many jobs does not know.
+pub fn unknown_or_misused(call: &Call<'_>) -> CmdError {
+    let given = call.args.opt(1).unwrap_or_default();
+    let shown = &given[..given.len().min(SHOWN)];
+    let container = container(call);
+    CmdError::text(
+        [
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            shown,
+            b"'. Try ",
+            container.as_bytes(),
+            b" HELP.",
+        ]
+        .concat(),
+    )
+}
+
 /// The name by which the command was called, in capitals.
 fn container(call: &Call<'_>) -> String {
     String::from_utf8_lossy(call.arg(0)).to_ascii_uppercase()

@@ -69,7 +69,7 @@ const POP_SPEC: Spec = Spec {
     acl: Categories::LIST,
     group: Group::List,
     complexity: "O(N) where N is the number of elements returned",
-    syntax: "key [count]",
+    syntax: "key [count@6.2.0]",
     history: &[("6.2.0", "Added the `count` argument.")],
     ..Spec::BASE
 };

@@ -9,6 +9,7 @@ pub mod help;
 pub mod list;
 pub mod spec;
 pub mod string;
+pub mod syntax;
 
 use spec::DataCommand;
 

@@ -95,3 +95,6 @@ fn check_len(len: usize, added: usize, limit: u64, call: &Call<'_>) -> CmdResult
         "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,11 +54,18 @@ impl ArgumentType {
 
     /// As COMMAND DOCS writes it.
     pub fn name(self) -> &'static str {
-        ArgumentType::NAMES.iter().find(|(_, kind)| *kind == self).expect("every type has a name").0
+        ArgumentType::NAMES
+            .iter()
+            .find(|(_, kind)| *kind == self)
+            .expect("every type has a name")
+            .0
     }
 
     fn of_name(name: &str) -> Option<ArgumentType> {
-        ArgumentType::NAMES.iter().find(|(text, _)| *text == name).map(|(_, kind)| *kind)
+        ArgumentType::NAMES
+            .iter()
+            .find(|(text, _)| *text == name)
+            .map(|(_, kind)| *kind)
     }
 }
 
@@ -83,14 +90,20 @@ pub struct Argument {
 impl Argument {
     /// How the argument is shown to people; tokens and groups show their words and parts.
     pub fn display_text(&self) -> Option<&str> {
-        let shown = !matches!(self.kind, ArgumentType::PureToken | ArgumentType::OneOf | ArgumentType::Block);
+        let shown = !matches!(
+            self.kind,
+            ArgumentType::PureToken | ArgumentType::OneOf | ArgumentType::Block
+        );
         shown.then_some(&*self.name)
     }
 
     /// The flags that are set, as COMMAND DOCS names them.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
-        let flags =
-            [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
+        let flags = [
+            (self.optional, "optional"),
+            (self.multiple, "multiple"),
+            (self.multiple_token, "multiple_token"),
+        ];
         flags.into_iter().filter_map(|(set, name)| set.then_some(name))
     }
 
@@ -110,7 +123,10 @@ impl Argument {
     }
 
     fn group(kind: ArgumentType, arguments: Vec<Argument>) -> Argument {
-        Argument { arguments, ..Argument::new("", kind) }
+        Argument {
+            arguments,
+            ..Argument::new("", kind)
+        }
     }
 
     /// Applies what the line notes about a bracket or word.
@@ -167,21 +183,39 @@ fn single(item: &Item) -> Result<Argument, String> {
     Ok(match item {
         Item::Token(word, note) => {
             let argument = Argument::new(word.to_ascii_lowercase(), ArgumentType::PureToken);
-            Argument { token: Some(word.trim_matches('"')), ..argument }.noted(*note)
+            Argument {
+                token: Some(word.trim_matches('"')),
+                ..argument
+            }
+            .noted(*note)
         }
         Item::Name(name, note) => {
-            let kind = note.text.and_then(ArgumentType::of_name).unwrap_or_else(|| type_of_name(name));
+            let kind = note
+                .text
+                .and_then(ArgumentType::of_name)
+                .unwrap_or_else(|| type_of_name(name));
             Argument::new(*name, kind).noted(Note { text: None, ..*note })
         }
-        Item::Optional(items, note) => Argument { optional: true, ..enclosed(items)? }.noted(*note),
+        Item::Optional(items, note) => Argument {
+            optional: true,
+            ..enclosed(items)?
+        }
+        .noted(*note),
         Item::OneOf(branches, note) => {
-            let choices = branches.iter().map(|branch| enclosed(branch)).collect::<Result<_, _>>()?;
+            let choices = branches
+                .iter()
+                .map(|branch| enclosed(branch))
+                .collect::<Result<_, _>>()?;
             Argument::group(ArgumentType::OneOf, choices).noted(*note)
         }
         Item::Block(items, note) => Argument::group(ArgumentType::Block, sequence(items)?).noted(*note),
         Item::Repeated(items) => {
             let multiple_token = items.len() > 1 && matches!(items[0], Item::Token(..));
-            Argument { multiple: true, multiple_token, ..enclosed(items)? }
+            Argument {
+                multiple: true,
+                multiple_token,
+                ..enclosed(items)?
+            }
         }
     })
 }
@@ -245,13 +279,14 @@ fn group_name(parts: &[Argument]) -> Cow<'static, str> {
 fn type_of_name(name: &str) -> ArgumentType {
     match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "pattern" => ArgumentType::Pattern,
-        "longitude" | "latitude" | "radius" | "width" | "height" | "score" | "min" | "max" | "timeout" => ArgumentType::Double,
-        "seconds" | "milliseconds" | "count" | "numkeys" | "offset" | "increment" | "decrement" | "index" | "start"
-        | "stop" | "end" | "db" | "destination-db" | "cursor" | "bit" | "bits" | "slot" | "start-slot"
-        | "end-slot" | "port" | "rank" | "num-matches" | "len" | "limit" | "client-id" | "protover" | "frequency"
-        | "version" | "ms" | "min-match-len" | "cluster-bus-port" | "entries-read" | "entries-added" | "numreplicas" | "numlocal" | "numfields" | "ttl" | "weight" | "config-epoch" => {
-            ArgumentType::Integer
+        "longitude" | "latitude" | "radius" | "width" | "height" | "score" | "min" | "max" | "timeout" => {
+            ArgumentType::Double
         }
+        "seconds" | "milliseconds" | "count" | "numkeys" | "offset" | "increment" | "decrement" | "index" | "start"
+        | "stop" | "end" | "db" | "destination-db" | "cursor" | "bit" | "bits" | "slot" | "start-slot" | "end-slot"
+        | "port" | "rank" | "num-matches" | "len" | "limit" | "client-id" | "protover" | "frequency" | "version"
+        | "ms" | "min-match-len" | "cluster-bus-port" | "entries-read" | "entries-added" | "numreplicas"
+        | "numlocal" | "numfields" | "ttl" | "weight" | "config-epoch" => ArgumentType::Integer,
         name if name.starts_with("unix-time-") => ArgumentType::UnixTime,
         _ => ArgumentType::String,
     }
@@ -266,8 +301,11 @@ fn find_keys(arguments: &mut [Argument], spec: &Spec, mut at: Option<usize>) -> 
         }
         let behind = match argument.kind {
             ArgumentType::OneOf => {
-                let ends: Vec<_> =
-                    argument.arguments.iter_mut().map(|choice| find_keys(std::slice::from_mut(choice), spec, at)).collect();
+                let ends: Vec<_> = argument
+                    .arguments
+                    .iter_mut()
+                    .map(|choice| find_keys(std::slice::from_mut(choice), spec, at))
+                    .collect();
                 ends[0].filter(|end| ends.iter().all(|other| *other == Some(*end)))
             }
             ArgumentType::Block => find_keys(&mut argument.arguments, spec, at),
@@ -311,7 +349,9 @@ fn key_spec_at(spec: &Spec, at: usize) -> Option<usize> {
 /// Makes keys of the arguments behind the words that key specifications look for.
 fn find_keyword_keys(arguments: &mut [Argument], spec: &Spec) {
     for (index, key) in spec.keys.iter().enumerate() {
-        let Begin::Keyword { word, .. } = key.begin else { continue };
+        let Begin::Keyword { word, .. } = key.begin else {
+            continue;
+        };
         for argument in arguments.iter_mut().filter(|a| a.token == Some(word)) {
             match argument.arguments.first_mut() {
                 Some(first) => become_key(first, index),

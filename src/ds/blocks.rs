@@ -10,7 +10,7 @@
 //! *Counterpart in C Redis:* zmalloc over jemalloc's bins.
 //!
 //! # Layout
-//! Chunks come from the global allocator, the first of one page, later ones of up to [`CHUNK_PAGES_MAX`], always
+//! Chunks come from the global allocator, the first of one page, later ones of up to `CHUNK_PAGES_MAX`, always
 //! about a quarter of what is held already, so that a small database holds little and a large one asks seldom. A
 //! page stands at a multiple of its size, so the page of a block is found by masking its address.
 //! ```text
@@ -125,8 +125,8 @@ impl Blocks {
     /// Takes a block back.
     ///
     /// # Safety
-    /// `block` came from `alloc` of this arena for a size of the same class size as `size`, has not been freed since, and is
-    /// not used any more.
+    /// `block` came from `alloc` of this arena for a size of the same class size as `size`, has not been freed since,
+    /// and is not used any more.
     #[inline]
     pub unsafe fn free(&mut self, block: NonNull<u8>, size: usize) {
         if size > SMALL_MAX {

@@ -29,20 +29,25 @@
 //! # Growing: linear hashing
 //! With N buckets and 2^L <= N < 2^(L+1), a key lives in bucket `hash mod 2^(L+1)` if there is one, else in
 //! `hash mod 2^L`. Bucket N is made by splitting bucket `N - 2^L`, so buckets split in order, whichever is fullest,
-//! and the load (entries per bucket) stays where [`LOAD_EIGHTHS`] wants it at every size. A merge is the reverse and
+//! and the load (entries per bucket) stays where `LOAD_EIGHTHS` wants it at every size. A merge is the reverse and
 //! needs no hash, since tags do not depend on N. Buckets stand in segments of 64 KiB behind a small directory;
 //! nothing is copied when they become more, except while the first segment is still growing to its full size.
 #![allow(unsafe_code)]
 
 mod walk;
 
-pub use walk::{Iter, TableStats};
-
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
-/// Entries per bucket, in eighths, above which a bucket is split. Measured: see the table in `tests.rs`.
+pub use walk::{Iter, TableStats};
+
+/// Entries per bucket, in eighths, above which a bucket is split.
+///
+/// Memory against entries that cost a second cache miss, measured at 600 thousand / 1 million / 1.2 million entries:
+/// 56 gives 10.6 / 10.3 / 10.6 bytes per entry with 13 / 10 / 13 % of them in overflow nodes, 62 gives 10.0 / 9.6 /
+/// 10.0 with 15 / 12 / 15 %, 68 gives 9.4 / 9.4 / 9.4 with 17 / 18 / 17 %. The times of lookups differ less than
+/// they scatter.
 const LOAD_EIGHTHS: usize = 62;
 /// A table with fewer entries than this share of its splitting point merges buckets.
 const SHRINK_EIGHTHS: usize = 5;
@@ -62,6 +67,7 @@ const META: usize = 9;
 const HANDLES: usize = 10;
 const CHAINED: u8 = 0x80;
 const MISSING_LANES: u8 = 0x0f;
+
 /// What the table stores: 48 bits, never all zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(NonZeroU64);

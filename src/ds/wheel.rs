@@ -2,11 +2,11 @@
 //!
 //! *Duty:* hands out what is due, in about the order of deadlines, at some nine bytes per deadline, with filing and
 //! firing in constant time and every step bounded by a budget.
-//! *Does not know:* keys, or where they are. A record is 40 bits of the key's hash (what [`super::table`] needs to look a
-//! key up) and 24 bits of deadline; which record of a key counts is told by the [`SlotId`] the owner keeps with the key.
+//! *Does not know:* keys, or where they are. A record is 40 bits of the key's hash (what [`super::table`] needs to look
+//! a key up) and 24 bits of deadline; which record of a key counts is told by the [`SlotId`] the owner keeps with it.
 //! *Invariants:* records fire never late beyond the budget; they fire early only if the deadline was rounded (16 ms
 //! if it is more than some days ahead, days if it is years ahead), and then the owner files them again. A record
-//! fires with the `SlotId` that [`Wheel::file`] returned for it. See [`levels`] for those of the wheel itself.
+//! fires with the `SlotId` that [`Wheel::file`] returned for it. See `levels` for those of the wheel itself.
 //! *Counterpart in C Redis:* the `expires` dict and the sampling of `activeExpireCycle`.
 //!
 //! # Changing a deadline

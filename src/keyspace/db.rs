@@ -72,6 +72,11 @@ impl Db {
         self.wheel.lag(now)
     }
 
+    /// No record is left, not even of keys that went away.
+    pub fn wheel_is_empty(&self) -> bool {
+        self.wheel.is_empty()
+    }
+
     pub fn wheel_bytes(&self) -> usize {
         self.wheel.memory_usage()
     }

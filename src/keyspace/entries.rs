@@ -187,19 +187,28 @@ impl Entries {
         &self.table
     }
 
+    /// Some entries own memory that does not go with the arena.
     pub fn needs_walk(&self) -> bool {
-        self.outside > 0
+        self.outside > 0 || self.blocks.large_blocks() > 0
     }
 }
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        if self.outside == 0 {
+        if !self.needs_walk() {
             return;
         }
         for handle in self.table.iter() {
-            // SAFETY: each entry is visited once and never read again; its block goes with the arena.
-            drop(unsafe { EntryCell::from_ptr(pointer_of(handle)) }.take_outside());
+            let at = pointer_of(handle);
+            // SAFETY: each entry is visited once and never read again. Small blocks go with the arena; a large one
+            // is freed here, with the length that it was asked for.
+            unsafe {
+                let len = entry_of(handle).block_len();
+                drop(EntryCell::from_ptr(at).take_outside());
+                if len > crate::ds::blocks::SMALL_MAX {
+                    self.blocks.free(at, len);
+                }
+            }
         }
     }
 }
@@ -319,6 +328,7 @@ impl<'a> EntryMut<'a> {
         let len = self.entry().block_len();
         let entries = self.entries;
         entries.table.remove(self.slot);
+        // SAFETY: the block came from this arena for an entry of this length; the table has forgotten it.
         unsafe { entries.blocks.free(self.at, len) };
         taken
     }
@@ -337,6 +347,7 @@ impl<'a> EntryMut<'a> {
         // SAFETY: a fresh block; the key is read from the old one, which is freed afterwards.
         unsafe { entry::write(at, self.entry().key(), stamp, access, value) };
         self.entries.table.replace(self.slot, handle_of(at));
+        // SAFETY: the block came from this arena for an entry of this length; the table now has the new one.
         unsafe { self.entries.blocks.free(self.at, old_len) };
         self.at = at;
     }

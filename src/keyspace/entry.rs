@@ -24,6 +24,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::base::millis::Millis;
+use crate::ds::blocks::SMALL_MAX;
 use crate::value::Value;
 
 const KIND: u8 = 0b0000_0111;
@@ -210,6 +211,11 @@ impl<'a> EntryRef<'a> {
     #[inline]
     pub fn access(self) -> u32 {
         u32::from_ne_bytes(self.load(0)) >> 8
+    }
+
+    /// Where the entry lies: the same as long as nothing but a number in it changes (DEBUG OBJECT).
+    pub fn address(self) -> usize {
+        self.at.as_ptr() as usize
     }
 
     pub fn is_string(self) -> bool {
@@ -458,8 +464,14 @@ pub(super) unsafe fn overwrite_plain(at: NonNull<u8>, room: usize, access: u32, 
         _ => return false,
     };
     let total = value_at + len;
-    // A much shorter value would leave the block's rest unused: then a smaller block is better.
-    if total > room || total + 8 <= room {
+    // The block is freed by the length that its entry has then, so the class must stay the same. A large block's
+    // class is its exact size.
+    let same_class = if room <= SMALL_MAX {
+        total <= room && total + 8 > room
+    } else {
+        total == room
+    };
+    if !same_class {
         return false;
     }
     // SAFETY: `total` bytes fit the block.

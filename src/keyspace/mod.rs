@@ -302,7 +302,7 @@ impl Keyspace {
         }
         let mut more = false;
         for (i, db) in self.dbs.iter_mut().enumerate() {
-            if db.volatile() == 0 {
+            if db.volatile() == 0 && db.wheel_is_empty() {
                 continue;
             }
             let id = DbId(i as u32);

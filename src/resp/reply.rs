@@ -44,6 +44,11 @@ impl ReplyBuf {
         self.bytes.is_empty()
     }
 
+    /// Bytes that the buffer takes.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

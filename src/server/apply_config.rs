@@ -1,13 +1,285 @@
 //! What must happen when a directive changes.
+//!
+//! *Duty:* [`RULES`] says which effect follows from which directives; most parameters have none, since they are read
+//! where they are used. An effect reads the new [`crate::config::Config`] and brings the rest of the server in line
+//! with it, so that applying it twice does no harm, and applying it after the old configuration was put back undoes
+//! it.
+//! *Does not know:* who changed what (`commands/config.rs`), nor how texts become values (`config`).
+//! *Counterpart in C Redis:* the `apply` functions of `config.c`.
 
 use super::Server;
+use super::event_loop::Loop;
 use super::gates::Alarm;
+use super::startup;
+use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
+use crate::keyspace::Settings;
+use crate::net::Listener;
+use crate::sys::{fork, log as server_log, process, title};
+
+/// Carries a part of the configuration to where it takes effect; the text of a refusal is 7.0.15's.
+type Effect = fn(&mut Server) -> Result<(), String>;
+
+struct Rule {
+    directives: &'static [&'static str],
+    effect: Effect,
+    /// Not for a start, which has its own order for these.
+    change_only: bool,
+}
+
+const fn rule(directives: &'static [&'static str], effect: Effect) -> Rule {
+    Rule { directives, effect, change_only: false }
+}
+
+const fn on_change(directives: &'static [&'static str], effect: Effect) -> Rule {
+    Rule { directives, effect, change_only: true }
+}
+
+/// In the order in which effects are applied: first those that may be refused.
+const RULES: &[Rule] = &[
+    on_change(
+        &["tls-port", "tls-replication", "tls-cluster", "appendonly", "activedefrag"],
+        refuse_what_is_not_built,
+    ),
+    on_change(&["maxclients"], raise_file_limit),
+    on_change(&["dir"], enter_dir),
+    on_change(&["dir", "dbfilename", "save", "file-lock", "port"], lock_files),
+    on_change(&["port"], listen_on_port),
+    on_change(&["bind"], listen_on_addresses),
+    on_change(&["logfile-max-size"], |srv| startup::open_log(&srv.config)),
+    rule(&["oom-score-adj", "oom-score-adj-values"], set_oom_score),
+    rule(&["loglevel"], set_log_level),
+    rule(&["maxmemory"], set_memory_alarm),
+    on_change(&["maxmemory"], warn_of_used_memory),
+    rule(
+        &["proto-max-bulk-len", "lazyfree-lazy-user-del", "lazyfree-lazy-expire", "maxmemory", "maxmemory-policy"],
+        set_keyspace_settings,
+    ),
+    rule(&["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"], set_access_clock),
+    rule(&["notify-keyspace-events"], |srv| {
+        srv.refresh_wants();
+        Ok(())
+    }),
+    on_change(&["hz", "dynamic-hz"], call_cron_soon),
+    on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    on_change(&["proc-title-template", "port", "bind"], set_title),
+];
+
+/// Why a configuration could not be put into effect.
+pub struct NotApplied {
+    /// The directive whose change was asked for.
+    pub directive: &'static Directive,
+    pub reason: String,
+}
 
 impl Server {
-    /// Carries the configuration to everything that keeps a copy of a part of it.
+    /// Puts changes into effect. On an error the caller puts the old configuration back and applies that.
+    pub fn apply_config(&mut self, changed: &[&'static Directive]) -> Result<(), NotApplied> {
+        for rule in RULES {
+            if let Some(directive) = changed.iter().find(|d| rule.directives.contains(&d.name)) {
+                (rule.effect)(self).map_err(|reason| NotApplied { directive, reason })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At a start: carries the configuration to everything that keeps a copy of a part of it.
     pub fn apply_all_config(&mut self) {
-        self.exec.set_alarm(Alarm::MEMORY, self.config.maxmemory > 0);
-        self.ks.settings.max_string = self.config.proto_max_bulk_len;
-        self.refresh_wants();
+        for rule in RULES.iter().filter(|rule| !rule.change_only) {
+            if let Err(reason) = (rule.effect)(self) {
+                log::warn!("{}: {reason}", rule.directives.join(", "));
+            }
+        }
+        self.stats.startup_memory = self.used_memory();
+        self.stats.startup_tables = self.table_memory();
+    }
+
+    /// Bytes of the databases' tables and deadline indices.
+    pub fn table_memory(&self) -> usize {
+        let of = |db: &crate::keyspace::Db| db.entries.table().memory_usage() + db.wheel_bytes();
+        self.ks.dbs.iter().map(of).sum()
+    }
+}
+
+/// A promise that cannot be kept is refused rather than stored.
+fn refuse_what_is_not_built(srv: &mut Server) -> Result<(), String> {
+    let config = &srv.config;
+    let asked = [
+        (config.tls_port != 0 || config.tls_replication || config.tls_cluster, "TLS"),
+        (config.appendonly, "The append only file"),
+        (config.activedefrag, "Active defragmentation"),
+    ];
+    match asked.iter().find(|(wanted, _)| *wanted) {
+        Some((_, what)) => Err(format!("{what} is not part of this release yet")),
+        None => Ok(()),
+    }
+}
+
+fn raise_file_limit(srv: &mut Server) -> Result<(), String> {
+    let wanted = srv.config.maxclients as u64 + startup::RESERVED_FDS;
+    let limit = process::adjust_nofile_limit(wanted).map_err(|e| e.to_string())?;
+    if limit.got >= wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {}",
+        limit.got.saturating_sub(startup::RESERVED_FDS)
+    ))
+}
+
+fn enter_dir(srv: &mut Server) -> Result<(), String> {
+    std::env::set_current_dir(&srv.config.dir).map_err(|error| error_text(&error))?;
+    startup::enter_dir(&mut srv.config)
+}
+
+/// The kernel's words without the number that Rust adds.
+fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// The files that this instance would write may be others now.
+fn lock_files(srv: &mut Server) -> Result<(), String> {
+    srv.turn.locks.clear();
+    let file = Some(std::path::Path::new(&srv.identity.config_file)).filter(|p| !p.as_os_str().is_empty());
+    srv.turn.locks = startup::lock_data(&srv.config, file)?;
+    Ok(())
+}
+
+fn listen_on_port(srv: &mut Server) -> Result<(), String> {
+    srv.change_listeners().map_err(|error| {
+        log::warn!("Listening on port {} failed: {error}", srv.config.port);
+        "Unable to listen on this port. Check server logs.".to_owned()
+    })
+}
+
+fn listen_on_addresses(srv: &mut Server) -> Result<(), String> {
+    srv.change_listeners().map_err(|error| {
+        log::warn!("Listening on {} failed: {error}", srv.config.bind.join(" "));
+        "Failed to bind to specified addresses.".to_owned()
+    })
+}
+
+impl Server {
+    /// Listens where the configuration says now. New sockets are opened before old ones are closed if that can be,
+    /// so that a port nobody can have costs no connection.
+    fn change_listeners(&mut self) -> Result<(), String> {
+        let fresh = match startup::open_tcp(&self.config) {
+            Ok(fresh) => fresh,
+            Err(_) => {
+                // What stands in the way may be the old sockets.
+                self.install_tcp(Vec::new())?;
+                startup::open_tcp(&self.config)?
+            }
+        };
+        self.install_tcp(fresh)
+    }
+
+    /// Puts `fresh` in the place of all TCP listeners. Each listener is registered anew, as its index may be
+    /// another; that also brings back an event that had been reported under the old one.
+    fn install_tcp(&mut self, fresh: Vec<Listener>) -> Result<(), String> {
+        let mut kept = fresh;
+        for (mut listener, token) in std::mem::take(&mut self.turn.listeners) {
+            self.net.remove(&mut listener, token);
+            if listener.is_unix() {
+                kept.push(listener);
+            }
+        }
+        kept.into_iter().try_for_each(|listener| self.add_listener(listener))
+    }
+}
+
+fn set_oom_score(srv: &mut Server) -> Result<(), String> {
+    let (base, wished) = (srv.identity.oom_score_adj, srv.config.oom_score_adj_values[0]);
+    let score = match srv.config.oom_score_adj {
+        OomScoreAdj::No => base,
+        OomScoreAdj::Relative => base + wished,
+        OomScoreAdj::Absolute => wished,
+    };
+    let score = score.clamp(-1000, 1000);
+    if score == fork::oom_score_adj() {
+        return Ok(());
+    }
+    fork::set_oom_score_adj(score).map_err(|error| {
+        log::warn!("Setting oom_score_adj to {score} failed: {error}");
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
+    })
+}
+
+fn set_log_level(srv: &mut Server) -> Result<(), String> {
+    server_log::set_level(startup::log_level(srv.config.loglevel));
+    Ok(())
+}
+
+fn set_memory_alarm(srv: &mut Server) -> Result<(), String> {
+    srv.exec.set_alarm(Alarm::MEMORY, srv.config.maxmemory > 0);
+    Ok(())
+}
+
+fn warn_of_used_memory(srv: &mut Server) -> Result<(), String> {
+    let (limit, used) = (srv.config.maxmemory, srv.used_memory());
+    if limit > 0 && limit < used as u64 {
+        log::warn!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage \
+             ({used}). New write commands will not be accepted."
+        );
+    }
+    Ok(())
+}
+
+fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
+    let (config, settings) = (&srv.config, &mut srv.ks.settings);
+    settings.max_string = config.proto_max_bulk_len;
+    settings.lazy_user_del = config.lazyfree_lazy_user_del;
+    settings.lazy_expire = config.lazyfree_lazy_expire;
+    // A shared number could not have access bits of its own, so the reference then shares none.
+    let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);
+    settings.shared_integers = if own_bits { 0 } else { Settings::default().shared_integers };
+    Ok(())
+}
+
+fn keeps_access_bits(policy: MaxmemoryPolicy) -> bool {
+    policy.is_lru() || policy.is_lfu()
+}
+
+fn set_access_clock(srv: &mut Server) -> Result<(), String> {
+    srv.ks.access.lfu = srv.config.maxmemory_policy.is_lfu();
+    srv.ks.access.log_factor = srv.config.lfu_log_factor;
+    srv.ks.access.decay_minutes = srv.config.lfu_decay_time;
+    Ok(())
+}
+
+/// The next call is planned already, by the old frequency.
+fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
+    let period_us = 1_000_000 / srv.effective_hz() as u64;
+    let Loop { next_cron_us, .. } = &mut srv.turn;
+    *next_cron_us = (*next_cron_us).min(srv.clock.mono_us() + period_us);
+    Ok(())
+}
+
+fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
+    let failed = !super::info::facts(srv).last_bgsave_ok;
+    let stop = srv.config.stop_writes_on_bgsave_error && !srv.config.save.is_empty();
+    srv.exec.set_alarm(Alarm::DISK_ERROR, failed && stop);
+    Ok(())
+}
+
+fn set_title(srv: &mut Server) -> Result<(), String> {
+    if srv.config.set_proc_title {
+        title::set(&srv.process_title());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_names_directives_that_can_be_set() {
+        for name in RULES.iter().flat_map(|rule| rule.directives) {
+            let directive = crate::config::lookup(name.as_bytes()).unwrap_or_else(|| panic!("no directive {name}"));
+            assert_eq!(directive.name, *name, "an alias is never among the changed directives");
+            assert!(!directive.has(crate::config::Flags::IMMUTABLE), "{name} cannot be set");
+        }
     }
 }

@@ -25,6 +25,13 @@ pub struct Blocked {
     deadline: Option<Millis>,
 }
 
+impl Blocked {
+    /// Bytes of the arguments of the command that waits.
+    pub fn argument_memory(&self) -> usize {
+        self.argv.memory()
+    }
+}
+
 /// A key somebody waits for, and where.
 pub type Key = (DbId, Box<[u8]>);
 

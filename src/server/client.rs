@@ -7,7 +7,7 @@
 //! a command that is not whole yet moves to a buffer of the connection's own. Replies gather in a buffer that is
 //! borrowed from a pool and goes back when it has been written. So an idle connection owns no buffer at all.
 
-use crate::call::{Args, Caller, ClientId, ClientRef, DbId, Effects, Origin};
+use crate::call::{Args, Caller, ClientId, ClientRef, CmdError, CmdResult, DbId, Effects, Origin};
 use crate::config::ClientClass;
 use crate::net::stream::Moved;
 use crate::net::{Ready, Stream};
@@ -98,6 +98,13 @@ pub struct Names {
     pub lib_ver: Vec<u8>,
 }
 
+impl Names {
+    /// Whether a text can stand in a line of CLIENT LIST, whose fields end at blanks.
+    pub fn may_be(text: &[u8]) -> bool {
+        text.iter().all(|byte| byte.is_ascii_graphic())
+    }
+}
+
 pub struct Client {
     pub id: ClientId,
     pub stream: Stream,
@@ -150,6 +157,21 @@ impl Client {
 
     pub fn name(&self) -> &[u8] {
         self.names.as_ref().map_or(b"", |n| &n.name)
+    }
+
+    /// CLIENT SETNAME; an empty name is none.
+    pub fn set_name(&mut self, name: &[u8]) -> CmdResult {
+        if !Names::may_be(name) {
+            return Err(CmdError::Fixed(
+                "ERR Client names cannot contain spaces, newlines or special characters.",
+            ));
+        }
+        if !name.is_empty() {
+            self.names.get_or_insert_default().name = name.to_vec();
+        } else if let Some(names) = &mut self.names {
+            names.name.clear();
+        }
+        Ok(())
     }
 }
 
@@ -273,6 +295,7 @@ impl Server {
         let mut partial = self.clients[slot].partial.take();
         let mut reply = self.take_reply(slot);
         self.exec.start_timing();
+        self.exec.reading = buf.len();
         let mut at = 0;
         loop {
             let limits = self.request_limits(slot);
@@ -389,6 +412,10 @@ impl Server {
     pub fn after_output(&mut self, slot: usize) {
         let client = &self.clients[slot];
         if client.output_len() == 0 {
+            // With CLIENT REPLY OFF there may be no reply to wait for.
+            if client.flags.has(Flags::CLOSE_AFTER_REPLY) {
+                self.clients.close_asap(slot);
+            }
             return;
         }
         self.clients.wants_write(slot);

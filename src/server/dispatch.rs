@@ -17,7 +17,10 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
         Ok(row) => row,
         Err(unknown) => {
             let error = unknown_command(srv, unknown, args);
-            return refuse(srv, slot, None, &error, reply);
+            let before = reply.len();
+            begin_reply_mode(srv, slot);
+            refuse(srv, slot, None, &error, reply);
+            return apply_reply_mode(srv, slot, before, reply);
         }
     };
     let client = &mut srv.clients[slot];
@@ -36,6 +39,7 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
 #[cold]
 fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     let before = reply.len();
+    begin_reply_mode(srv, slot);
     if let Err(error) = gates::pass(srv, slot, row, args) {
         refuse(srv, slot, Some(row), &error, reply);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
@@ -48,6 +52,15 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     apply_reply_mode(srv, slot, before, reply);
 }
 
+/// CLIENT REPLY SKIP came before: it means the command that begins now.
+fn begin_reply_mode(srv: &mut Server, slot: usize) {
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags::REPLY_SKIP_NEXT) {
+        flags.clear(Flags::REPLY_SKIP_NEXT);
+        flags.set(Flags::REPLY_SKIP);
+    }
+}
+
 /// CLIENT REPLY: drops the reply that was just written if the client does not want it.
 fn apply_reply_mode(srv: &mut Server, slot: usize, before: usize, reply: &mut ReplyBuf) {
     let flags = &mut srv.clients[slot].flags;
@@ -55,10 +68,6 @@ fn apply_reply_mode(srv: &mut Server, slot: usize, before: usize, reply: &mut Re
         reply.truncate(before);
     }
     flags.clear(Flags::REPLY_SKIP);
-    if flags.has(Flags::REPLY_SKIP_NEXT) {
-        flags.clear(Flags::REPLY_SKIP_NEXT);
-        flags.set(Flags::REPLY_SKIP);
-    }
 }
 
 fn refuse(srv: &mut Server, slot: usize, row: Option<RowId>, error: &CmdError, reply: &mut ReplyBuf) {

@@ -24,6 +24,8 @@ pub struct Exec {
     pub alarms: u32,
     /// Changes since the last successful save.
     pub dirty: u64,
+    /// Bytes of the input that is being dealt with, the request that runs included.
+    pub reading: usize,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }

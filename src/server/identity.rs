@@ -23,6 +23,8 @@ pub struct Identity {
     pub executable: String,
     /// The absolute path of the main configuration file; empty without one.
     pub config_file: String,
+    /// What the kernel was told before we told it anything.
+    pub oom_score_adj: i32,
 }
 
 impl Identity {
@@ -39,6 +41,7 @@ impl Identity {
             started_mono_us: clock.mono_us(),
             executable: std::env::current_exe().map(text).unwrap_or_else(|_| program.clone()),
             program,
+            oom_score_adj: crate::sys::fork::oom_score_adj(),
             config_file: config_file.map(text).unwrap_or_default(),
         }
     }

@@ -17,6 +17,7 @@ pub mod event_loop;
 pub mod exec;
 pub mod gates;
 pub mod identity;
+pub mod info;
 pub mod notify;
 pub mod persistence;
 pub mod registry;

@@ -33,6 +33,12 @@ impl Watch {
         self.clients.len()
     }
 
+    /// The keys of one database that somebody watches.
+    pub fn keys_in(&self, db: DbId) -> impl Iterator<Item = &[u8]> {
+        let keys = self.keys.keys().filter(move |(d, _)| *d == db);
+        keys.map(|(_, key)| &**key)
+    }
+
     fn add(&mut self, client: ClientRef, db: DbId, key: &[u8], overdue: bool) {
         let own = self.clients.entry(client).or_default();
         if own.iter().any(|((d, k), _)| *d == db && &**k == key) {

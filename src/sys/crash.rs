@@ -79,6 +79,15 @@ pub fn set_pidfile(path: Option<&Path>) {
     }
 }
 
+/// Writes where nothing may be written, so that all that follows from a fault can be seen (DEBUG SEGFAULT).
+#[inline(never)]
+pub fn fault() {
+    let address = std::hint::black_box(0x10usize);
+    // SAFETY: the first page is never mapped, so that nothing is written: the kernel ends the process by SIGSEGV,
+    // which is what was asked for.
+    unsafe { (address as *mut u8).write_volatile(1) };
+}
+
 /// Gives the calling thread a stack on which the report can be made. Its pages cost nothing until used.
 pub fn use_alternate_stack() {
     // SAFETY: a new anonymous mapping, which is never unmapped, becomes the alternate stack of this thread.

@@ -368,3 +368,81 @@ fn access_frequencies_survive_a_restart() {
     assert_eq!(client.ask(&["OBJECT", "FREQ", "busy"]), busy);
     assert_eq!(client.ask(&["OBJECT", "FREQ", "idle"]), Reply::Int(5));
 }
+
+#[test]
+fn flushall_ends_a_child_and_empties_the_file() {
+    let server = start(Folder::new(), &format!("{GUARDED}rdb-key-save-delay 300\n"));
+    let mut client = server.client();
+    fill(&mut client, 0..2000, "value");
+    begin_bgsave(&server, &mut client);
+    assert_eq!(client.ask(&["FLUSHALL"]), status("OK"));
+    assert_eq!(client.info("rdb_changes_since_last_save"), "0");
+    wait_for_log(&server, "Background saving terminated by signal 10");
+    assert_eq!(client.info("rdb_last_bgsave_status"), "ok");
+    assert_eq!(temp_files(&server.folder), [""; 0]);
+    let server = start(server.into_folder(), MANUAL);
+    assert_eq!(server.client().ask(&["DBSIZE"]), Reply::Int(0));
+}
+
+#[test]
+fn flushall_without_save_points_leaves_changes_unsaved() {
+    let server = start(Folder::new(), &format!("{MANUAL}rdb-key-save-delay 300\n"));
+    let mut client = server.client();
+    fill(&mut client, 0..2000, "value");
+    begin_bgsave(&server, &mut client);
+    assert_eq!(client.info("rdb_bgsave_in_progress"), "1");
+    assert_eq!(client.ask(&["FLUSHALL"]), status("OK"));
+    wait_until("the child to end", || client.info("rdb_bgsave_in_progress") == "0");
+    assert_eq!(client.info("rdb_changes_since_last_save"), "4000");
+    assert_eq!(client.ask(&["SET", "a", "1"]), status("OK"));
+    assert!(!server.folder.join("dump.rdb").exists());
+    client.ask(&["BGSAVE"]);
+    wait_until("a whole save", || client.info("rdb_changes_since_last_save") == "0");
+    assert!(server.folder.join("dump.rdb").exists());
+}
+
+#[test]
+fn info_follows_a_background_save_and_a_load() {
+    let server = start(Folder::new(), &format!("{MANUAL}rdb-key-save-delay 500\n"));
+    let mut client = server.client();
+    fill(&mut client, 0..5000, "value");
+    client.ask(&["SET", "gone", "soon", "PX", "1"]);
+    begin_bgsave(&server, &mut client);
+    assert_eq!(client.info("total_forks"), "1");
+    wait_until("a report of keys", || {
+        client.info("current_save_keys_processed").parse::<u64>().unwrap() > 1000
+    });
+    assert!(client.info("current_save_keys_total").parse::<u64>().unwrap() >= 5000);
+    assert!(client.info("current_cow_size").parse::<u64>().unwrap() > 0);
+    wait_until("the end", || client.info("rdb_bgsave_in_progress") == "0");
+    assert!(client.info("rdb_last_cow_size").parse::<u64>().unwrap() > 0);
+    assert_eq!(client.info("current_save_keys_processed"), "0");
+    assert!(client.info("rdb_last_bgsave_time_sec").parse::<i64>().unwrap() >= 1);
+
+    let server = start(server.into_folder(), MANUAL);
+    let mut client = server.client();
+    assert_eq!(client.info("rdb_last_load_keys_loaded"), "5000");
+    assert_eq!(client.info("loading"), "0");
+}
+
+#[test]
+fn debug_reload_brings_everything_back() {
+    let server = start(Folder::new(), &format!("{MANUAL}enable-debug-command yes\n"));
+    let mut client = server.client();
+    fill(&mut client, 0..100, "value");
+    client.ask(&["SET", "late", "y", "PX", "100000000"]);
+    let deadline = client.ask(&["PEXPIRETIME", "late"]);
+    assert_eq!(client.ask(&["DEBUG", "RELOAD"]), status("OK"));
+    assert_eq!(client.ask(&["DBSIZE"]), Reply::Int(101));
+    assert_eq!(client.ask(&["PEXPIRETIME", "late"]), deadline);
+    client.ask(&["SET", "key:1", "newer"]);
+    client.ask(&["SET", "more", "newer"]);
+    assert_eq!(
+        client.ask(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"]),
+        status("OK")
+    );
+    assert_eq!(client.ask(&["GET", "key:1"]), bulk("value"));
+    assert_eq!(client.ask(&["GET", "more"]), bulk("newer"));
+    assert_eq!(client.ask(&["DEBUG", "RELOAD", "NOSAVE"]), status("OK"));
+    assert_eq!(client.ask(&["EXISTS", "more"]), Reply::Int(0));
+}

@@ -10,6 +10,8 @@ mod keys;
 mod object;
 mod relocate;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod ttl;
 
 use super::spec::*;

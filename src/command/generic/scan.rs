@@ -210,14 +210,18 @@ fn random_key(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             call.reply.null();
             return Ok(());
         };
-        draws += 1;
-        let none_stays = settings.hide_expired && db.volatile() == db.len();
-        if !entry.is_expired(call.now) || (none_stays && draws >= REPLICA_DRAWS) {
+        if !entry.is_expired(call.now) {
             call.reply.bulk(entry.key());
             return Ok(());
         }
+        draws += 1;
+        let none_lives = settings.hide_expired && db.volatile() == db.len();
         let key = entry.key().to_vec();
-        ks.inspect(&key, call);
+        // For who only repeats a stream of commands (`Keyspace::inspect` still finds it) the key has not expired.
+        if ks.inspect(&key, call).is_some() || (none_lives && draws == REPLICA_DRAWS) {
+            call.reply.bulk(&key);
+            return Ok(());
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn rest(at: Millis, now: Millis) -> i64 {
 
 /// Rounded to the nearest second, halves up.
 fn seconds(ms: i64) -> i64 {
-    ms.saturating_add(500) / 1000
+    ms / 1000 + (ms % 1000 >= 500) as i64
 }
 
 /// -2: no such key; -1: it does not expire; else what `tell` makes of deadline and present time.
@@ -126,7 +126,7 @@ mod tests {
     fn seconds_are_rounded_and_never_negative() {
         assert_eq!(
             (seconds(499), seconds(500), seconds(1499), seconds(i64::MAX)),
-            (0, 1, 1, i64::MAX / 1000)
+            (0, 1, 1, i64::MAX / 1000 + 1)
         );
         assert_eq!(rest(Millis(5), Millis(9)), 0);
         assert_eq!(rest(Millis(9), Millis(5)), 4);

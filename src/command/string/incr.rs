@@ -110,7 +110,7 @@ pub const INCRBYFLOAT: DataCommand = Command::new(
         arity: 3,
         since: "2.6.0",
         summary: "Adds a number to a floating-point number; a missing key counts as 0.",
-        syntax: "key increment",
+        syntax: "key increment:double",
         ..COUNTER_SPEC
     },
 );

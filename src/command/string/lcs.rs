@@ -23,7 +23,7 @@ pub const LCS: DataCommand = Command::new(
         since: "7.0.0",
         complexity: "O(N*M) with N and M the lengths of the two strings.",
         summary: "Finds the longest common subsequence of two strings.",
-        syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+        syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]",
         ..STRING_SPEC
     },
 );
@@ -225,4 +225,41 @@ fn reply_runs(reply: &mut ReplyBuf, runs: &[Run], length: usize, options: &Optio
     }
     reply.bulk(b"len");
     reply.len_of(length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    /// The length by definition, for short strings.
+    fn by_definition(a: &[u8], b: &[u8]) -> usize {
+        match (a.split_last(), b.split_last()) {
+            (Some((x, a)), Some((y, b))) if x == y => by_definition(a, b) + 1,
+            (Some((_, shorter)), Some((_, other))) => by_definition(shorter, b).max(by_definition(a, other)),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn the_runs_spell_one_longest_common_subsequence() {
+        let mut rng = Rng::new(3);
+        for _ in 0..500 {
+            let mut text = || -> Vec<u8> {
+                let len = rng.index(9);
+                (0..len).map(|_| b"abc"[rng.index(3)]).collect()
+            };
+            let (a, b) = (text(), text());
+            let table = Table::new(&a, &b).unwrap();
+            let wanted = by_definition(&a, &b);
+            assert_eq!((table.length(), length(&a, &b)), (wanted, wanted));
+            let runs = runs(&table, &a, &b);
+            assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), wanted);
+            for run in &runs {
+                assert_eq!(a[run.a..run.a + run.len], b[run.b..run.b + run.len]);
+            }
+            let descends = |w: &[Run]| w[1].a + w[1].len <= w[0].a && w[1].b + w[1].len <= w[0].b;
+            assert!(runs.windows(2).all(descends));
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub const SET: DataCommand = Command::new(
                 .or(KeyFlags::VARIABLE),
         )],
         summary: "Sets a key to a string, whatever it held before.",
-        syntax: "key value [<NX|XX|IFEQ comparison-value>] [GET] [<EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL>]",
+        syntax: "key value [<NX|XX|IFEQ comparison-value>:condition@2.6.12] [GET@6.2.0] [<EX seconds@2.6.12|PX milliseconds@2.6.12|EXAT unix-time-seconds@6.2.0|PXAT unix-time-milliseconds@6.2.0|KEEPTTL@6.0.0>]",
         history: &[
             ("2.6.12", "Options `EX`, `PX`, `NX` and `XX`."),
             ("6.0.0", "Option `KEEPTTL`."),

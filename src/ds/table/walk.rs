@@ -73,7 +73,7 @@ impl Table {
     /// A random entry, every one as likely as the others.
     ///
     /// A bucket drawn at random and then an entry of it would favour the entries of short chains. So a place is
-    /// drawn out of [`FAIR_CHAIN`] in a random bucket, and drawn again if nobody is there: some five tries. Two
+    /// drawn out of `FAIR_CHAIN` in a random bucket, and drawn again if nobody is there: some five tries. Two
     /// exceptions: chains longer than that (about one in 10^5) share their places, and a table that is nearly empty
     /// because it is held back takes the next entry after a number of tries.
     pub fn random(&self, mut rng: impl FnMut() -> u64) -> Option<Handle> {

@@ -297,7 +297,7 @@ fn reset(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let client = &mut srv.clients[slot];
     client.db = DbId(0);
     // The library behind the connection is still the same one: only the name goes.
-    client.clear_name();
+    client.set_name(b"")?;
     client.flags.clear(ClientFlags(
         ClientFlags::REPLY_OFF.0
             | ClientFlags::REPLY_SKIP_NEXT.0

@@ -3,8 +3,15 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod client;
+pub mod command_info;
+pub mod config;
+pub mod connection;
+pub mod debug;
+pub mod info;
 pub mod persistence;
 pub mod pubsub;
+pub mod server;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -15,7 +22,18 @@ pub type ServerHandler = fn(&mut Server, &mut Call<'_>) -> CmdResult;
 pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
-pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[persistence::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
+pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
+    client::COMMANDS,
+    command_info::COMMANDS,
+    config::COMMANDS,
+    connection::COMMANDS,
+    debug::COMMANDS,
+    info::COMMANDS,
+    persistence::COMMANDS,
+    pubsub::COMMANDS,
+    server::COMMANDS,
+    transaction::COMMANDS,
+];
 
 /// A HELP reply: the container's usage line, its subcommands, and HELP itself.
 pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {

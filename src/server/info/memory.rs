@@ -46,9 +46,8 @@ pub fn write(srv: &Server, out: &mut Text) {
 
 fn data_and_overhead(srv: &Server, used: u64, clients: u64, out: &mut Text) {
     let startup = srv.stats.startup_memory as u64;
-    let tables: usize = srv.ks.dbs.iter().map(|db| db.entries.table().memory_usage() + db.wheel_bytes()).sum();
     // What an empty server's tables take is part of its startup memory.
-    let overhead = (startup + clients + (tables as u64).saturating_sub(srv.stats.startup_tables as u64)).min(used);
+    let overhead = (startup + clients + srv.table_memory().saturating_sub(srv.stats.startup_tables) as u64).min(used);
     let dataset = used - overhead;
     out.line("used_memory_overhead", overhead);
     out.line("used_memory_startup", startup);

@@ -17,7 +17,7 @@ pub use load::Loading;
 use super::Server;
 use super::gates::Alarm;
 use crate::base::millis::Millis;
-use crate::call::{CmdError, DbId, Effects};
+use crate::call::{CmdError, Effects};
 
 /// After a failed snapshot, seconds until the next attempt by itself.
 const RETRY_DELAY: i64 = 5;
@@ -151,16 +151,14 @@ impl Server {
         self.on_signals();
     }
 
-    /// FLUSHALL has emptied all databases: a child would save what is gone, and with save points the file on disk
-    /// becomes empty too. The changes of the unit under way (`fx.dirty`) belong to what this saves.
-    pub fn on_flushall(&mut self, fx: &mut Effects) {
+    /// FLUSHALL has emptied all databases: no snapshot may bring back what is gone, neither the one that is being
+    /// written nor, if there are save points, the last one. Its changes are in `exec.dirty` already, as the save begins
+    /// that count anew.
+    pub fn on_flushall(&mut self) {
         self.stop_save_child();
-        if self.config.save.is_empty() {
-            return;
-        }
-        // The reason of a failure has been logged; the changes stay unsaved then.
-        if self.save_now().is_ok() {
-            fx.dirty = 0;
+        if !self.config.save.is_empty() {
+            // Why it failed has been logged; the changes stay unsaved then.
+            let _ = self.save_now();
         }
     }
 
@@ -172,12 +170,8 @@ impl Server {
             self.save_now().map_err(|why| CmdError::text(format!("ERR {why}")))?;
         }
         if flush {
-            let databases = self.ks.dbs.len();
-            for db in 0..databases {
-                self.touch_watched_in(DbId(db as u32), None);
-            }
             let mut fx = Effects::default();
-            self.ks.flush(0..databases, &mut fx);
+            self.empty_databases(0..self.ks.dbs.len(), &mut fx);
             self.drain_server_side(&mut fx);
         }
         self.reload(!flush).map_err(|reason| {

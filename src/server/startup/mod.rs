@@ -19,7 +19,8 @@ use crate::sys::log as server_log;
 use crate::sys::{crash, kernel, process, signals, title};
 
 pub use arguments::Asked;
-pub use open::pidfile;
+pub use files::{enter_dir, lock_data};
+pub use open::{open_tcp, pidfile};
 
 /// Runs a server as the command line says; returns the exit code.
 pub fn main() -> i32 {
@@ -138,7 +139,7 @@ pub fn tell_manager(state: &str) {
     }
 }
 
-fn open_log(config: &Config) -> Result<(), Refusal> {
+pub fn open_log(config: &Config) -> Result<(), Refusal> {
     let syslog = config.syslog_enabled.then(|| server_log::SyslogOptions {
         ident: config.syslog_ident.clone(),
         facility: crate::config::Choice::name(config.syslog_facility).to_owned(),

@@ -87,47 +87,54 @@ fn rename_commands(config: &Config, registry: &mut Registry) -> Result<(), Refus
 impl Server {
     /// Opens all listening sockets of the configuration.
     pub fn listen_all(&mut self) -> Result<(), Refusal> {
-        let (port, backlog) = (self.config.port, self.config.tcp_backlog);
-        if port != 0 {
-            let mut open = 0;
-            for address in self.config.bind.clone() {
-                // A leading dash: go on without it where this machine has no such address.
-                let (optional, name) = match address.strip_prefix('-') {
-                    Some(name) => (true, name),
-                    None => (false, address.as_str()),
-                };
-                match Listener::tcp(name, port, backlog) {
-                    Ok(listener) => {
-                        self.add_listener(listener)?;
-                        open += 1;
-                    }
-                    Err(e) if optional && absent(&e) => {}
-                    Err(error) => {
-                        log::warn!("Could not create server TCP listening socket {name}:{port}: {error}");
-                        return Err(format!("Failed listening on port {port} (tcp), aborting."));
-                    }
-                }
-            }
-            if open == 0 && !self.config.bind.is_empty() {
-                return Err(format!("Failed listening on port {port} (tcp), aborting."));
-            }
+        for listener in open_tcp(&self.config)? {
+            self.add_listener(listener)?;
         }
         if !self.config.unixsocket.is_empty() {
             let path = self.config.unixsocket.clone();
-            let listener = Listener::unix(&path, self.config.unixsocketperm, backlog)
+            let listener = Listener::unix(&path, self.config.unixsocketperm, self.config.tcp_backlog)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {error} ({path})"))?;
             self.add_listener(listener)?;
         }
         Ok(())
     }
 
-    fn add_listener(&mut self, mut listener: Listener) -> Result<(), Refusal> {
+    /// Watches one more listening socket.
+    pub fn add_listener(&mut self, mut listener: Listener) -> Result<(), Refusal> {
         let index = self.turn.listeners.len() as u32;
         let token = self.net.add(&mut listener, Route::Listener(index));
         let token = token.map_err(|e| format!("Can't watch a listening socket: {e}"))?;
         self.turn.listeners.push((listener, token));
         Ok(())
     }
+}
+
+/// The listening sockets of `bind` and `port`.
+pub fn open_tcp(config: &Config) -> Result<Vec<Listener>, Refusal> {
+    let port = config.port;
+    let mut open = Vec::new();
+    if port == 0 {
+        return Ok(open);
+    }
+    for address in &config.bind {
+        // A leading dash: go on without it where this machine has no such address.
+        let (optional, name) = match address.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, address.as_str()),
+        };
+        match Listener::tcp(name, port, config.tcp_backlog) {
+            Ok(listener) => open.push(listener),
+            Err(e) if optional && absent(&e) => {}
+            Err(error) => {
+                log::warn!("Could not create server TCP listening socket {name}:{port}: {error}");
+                return Err(format!("Failed listening on port {port} (tcp), aborting."));
+            }
+        }
+    }
+    if open.is_empty() && !config.bind.is_empty() {
+        return Err(format!("Failed listening on port {port} (tcp), aborting."));
+    }
+    Ok(open)
 }
 
 /// This machine has no such address, or not the family.

@@ -1,0 +1,162 @@
+//! CONFIG GET, SET, RESETSTAT, HELP.
+//!
+//! *Duty:* hand requests to `config`, put what changed into effect, and take it back when that fails.
+//! *Does not know:* the directives, nor their effects (`apply_config`). *Counterpart in C Redis:* the commands of
+//! `config.c`.
+
+use super::{ServerCommand, ServerHandler};
+use crate::call::{Call, CmdError, CmdResult};
+use crate::command::spec::*;
+use crate::config::{Locality, SetContext, command, get_many, set_many};
+use crate::net::stream::is_loopback;
+use crate::server::Server;
+use crate::server::client::Flags as ClientFlags;
+use crate::server::gates::Alarm;
+
+pub const COMMANDS: &[ServerCommand] = &[CONFIG, CONFIG_GET, CONFIG_HELP, CONFIG_RESETSTAT, CONFIG_SET];
+
+const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
+    Command::new(run, Spec { group: Group::Server, ..spec })
+}
+
+const MANAGE: Flags = ADMIN.or(NOSCRIPT).or(LOADING).or(STALE);
+
+pub const CONFIG: ServerCommand = row(
+    |_, _| Err(CmdError::Syntax),
+    Spec {
+        name: "config",
+        arity: -2,
+        since: "2.0.0",
+        complexity: "Depends on subcommand.",
+        summary: "A container for commands about the configuration.",
+        ..Spec::BASE
+    },
+);
+
+pub const CONFIG_GET: ServerCommand = row(
+    get,
+    Spec {
+        name: "config|get",
+        arity: -3,
+        flags: MANAGE,
+        since: "2.0.0",
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Shows the values of parameters.",
+        syntax: "(parameter) [(parameter) ...]",
+        history: &[("7.0.0", "Several patterns may be given at once.")],
+        ..Spec::BASE
+    },
+);
+
+fn get(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let patterns: Vec<&[u8]> = call.args.from(2).collect();
+    let found = get_many(&srv.config, &patterns);
+    call.reply.map(found.len());
+    for (name, value) in &found {
+        call.reply.bulk(name);
+        call.reply.bulk(value);
+    }
+    Ok(())
+}
+
+pub const CONFIG_SET: ServerCommand = row(
+    set,
+    Spec {
+        name: "config|set",
+        arity: -4,
+        flags: MANAGE,
+        since: "2.0.0",
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Gives parameters new values: all of them or, if one is refused, none.",
+        syntax: "parameter value [parameter value ...]",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        history: &[("7.0.0", "Several parameters may be set at once.")],
+        ..Spec::BASE
+    },
+);
+
+fn set(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if call.args.len() % 2 != 0 {
+        return Err(CmdError::Syntax);
+    }
+    let words: Vec<&[u8]> = call.args.from(2).collect();
+    let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let context = SetContext {
+        loading: srv.exec.has_alarm(Alarm::LOADING),
+        client: srv.locality(call.caller.client.slot as usize),
+    };
+    let before = srv.config.clone();
+    let changed = set_many(&mut srv.config, &pairs, context).map_err(|text| CmdError::text(text.0))?;
+    if let Err(refused) = srv.apply_config(&changed) {
+        let name = refused.directive.name;
+        log::warn!("The new value of {name} can't be put into effect ({}). The old ones are.", refused.reason);
+        srv.config = before;
+        if let Err(worse) = srv.apply_config(&changed) {
+            log::error!("Going back to the old value of {} failed: {}", worse.directive.name, worse.reason);
+        }
+        return Err(CmdError::text(command::apply_failed(refused.directive, &refused.reason).0));
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+pub const CONFIG_RESETSTAT: ServerCommand = row(
+    resetstat,
+    Spec {
+        name: "config|resetstat",
+        arity: 2,
+        flags: MANAGE,
+        since: "2.0.0",
+        complexity: "O(1)",
+        summary: "Sets the counters that INFO shows to zero.",
+        ..Spec::BASE
+    },
+);
+
+fn resetstat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.stats.reset();
+    srv.registry.reset_stats();
+    call.reply.ok();
+    Ok(())
+}
+
+pub const CONFIG_HELP: ServerCommand = row(
+    help,
+    Spec {
+        name: "config|help",
+        arity: 2,
+        flags: LOADING.or(STALE),
+        since: "5.0.0",
+        complexity: "O(1)",
+        summary: "Lists the subcommands.",
+        ..Spec::BASE
+    },
+);
+
+fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    super::help(
+        call,
+        "CONFIG",
+        &[
+            "GET <pattern> [<pattern> ...]",
+            "    Shows the parameters that match a pattern (as of file names), with their values.",
+            "SET <directive> <value> [<directive> <value> ...]",
+            "    Gives parameters new values, until the next start.",
+            "RESETSTAT",
+            "    Sets the counters that INFO shows to zero.",
+        ],
+    );
+    Ok(())
+}
+
+impl Server {
+    /// Whether a client is on this machine.
+    pub fn locality(&self, slot: usize) -> Locality {
+        let client = &self.clients[slot];
+        if client.flags.has(ClientFlags::UNIX_SOCKET) || is_loopback(client.stream.peer()) {
+            Locality::Local
+        } else {
+            Locality::Remote
+        }
+    }
+}
