@@ -254,6 +254,14 @@ fn header(buf: &[u8], at: usize) -> Header {
     }
 }
 
+/// How far one multibulk command has been cut.
+struct Cut {
+    /// The next byte to look at.
+    at: usize,
+    args_left: u32,
+    bulk_len: Option<u32>,
+}
+
 /// Parses one multibulk command that starts at `start`, from scratch or from where `partial` says.
 fn multibulk(
     buf: &[u8],
@@ -263,74 +271,73 @@ fn multibulk(
     spans: &mut Vec<Span>,
 ) -> Step {
     let first = spans.len();
-    let (mut at, mut left, mut bulk_len);
-    match partial.take() {
+    let mut cut = match partial.take() {
         Some(p) => {
-            spans.extend(p.spans.iter().map(|s| Span {
-                at: s.at + start as u32,
-                len: s.len,
-            }));
-            (at, left, bulk_len) = (start + p.at as usize, p.args_left, p.bulk_len);
+            spans.extend(p.spans.iter().map(|s| Span { at: s.at + start as u32, ..*s }));
+            Cut { at: start + p.at as usize, args_left: p.args_left, bulk_len: p.bulk_len }
         }
-        None => match header(buf, start) {
-            Header::NotYet { seen } if seen > INLINE_MAX => return Step::Error(ProtocolError::TooBigCountString),
-            Header::NotYet { .. } => return Step::NeedMore,
-            Header::Bad => return Step::Error(ProtocolError::InvalidCount),
-            Header::Number(n, _) if n > i32::MAX as i64 => return Step::Error(ProtocolError::InvalidCount),
-            Header::Number(n, _) if n > UNAUTH_ARGS && !limits.authenticated => {
-                return Step::Error(ProtocolError::UnauthenticatedCount);
-            }
-            Header::Number(n, end) if n <= 0 => return Step::Skip { end },
-            Header::Number(n, end) => (at, left, bulk_len) = (end, n as u32, None),
+        None => match count_header(buf, start, limits) {
+            Ok(cut) => cut,
+            Err(step) => return step,
         },
+    };
+    if let Err(error) = cut_args(buf, &mut cut, limits, spans) {
+        return Step::Error(error);
     }
-    while left > 0 {
-        let len = match bulk_len {
-            Some(len) => len as usize,
-            None => {
-                if at >= buf.len() {
-                    break;
-                }
-                match bulk_header(buf, at, limits) {
-                    Ok(Some((len, end))) => {
-                        at = end;
-                        bulk_len = Some(len);
-                        len as usize
-                    }
-                    Ok(None) => break,
-                    Err(e) => return Step::Error(e),
-                }
-            }
-        };
-        if buf.len() - at.min(buf.len()) < len + 2 {
-            break;
-        }
-        spans.push(Span {
-            at: at as u32,
-            len: len as u32,
-        });
-        at += len + 2;
-        bulk_len = None;
-        left -= 1;
-    }
-    if left == 0 {
-        return Step::Command { end: at };
+    if cut.args_left == 0 {
+        return Step::Command { end: cut.at };
     }
     let base = start as u32;
-    let cut = spans
-        .drain(first..)
-        .map(|s| Span {
-            at: s.at - base,
-            len: s.len,
-        })
-        .collect();
     *partial = Some(Box::new(Partial {
-        spans: cut,
-        args_left: left,
-        bulk_len,
-        at: (at - start) as u32,
+        spans: spans.drain(first..).map(|s| Span { at: s.at - base, ..s }).collect(),
+        args_left: cut.args_left,
+        bulk_len: cut.bulk_len,
+        at: (cut.at - start) as u32,
     }));
     Step::NeedMore
+}
+
+/// The `*N` line.
+#[inline]
+fn count_header(buf: &[u8], start: usize, limits: Limits) -> Result<Cut, Step> {
+    match header(buf, start) {
+        Header::NotYet { seen } if seen > INLINE_MAX => Err(Step::Error(ProtocolError::TooBigCountString)),
+        Header::NotYet { .. } => Err(Step::NeedMore),
+        Header::Bad => Err(Step::Error(ProtocolError::InvalidCount)),
+        Header::Number(n, _) if n > i32::MAX as i64 => Err(Step::Error(ProtocolError::InvalidCount)),
+        Header::Number(n, _) if n > UNAUTH_ARGS && !limits.authenticated => {
+            Err(Step::Error(ProtocolError::UnauthenticatedCount))
+        }
+        Header::Number(n, end) if n <= 0 => Err(Step::Skip { end }),
+        Header::Number(n, end) => Ok(Cut { at: end, args_left: n as u32, bulk_len: None }),
+    }
+}
+
+/// Cuts arguments until there are no more, or no more bytes.
+#[inline]
+fn cut_args(buf: &[u8], cut: &mut Cut, limits: Limits, spans: &mut Vec<Span>) -> Result<(), ProtocolError> {
+    while cut.args_left > 0 && cut.at < buf.len() {
+        let len = match cut.bulk_len {
+            Some(len) => len,
+            None => match bulk_header(buf, cut.at, limits)? {
+                Some((len, end)) => {
+                    cut.at = end;
+                    cut.bulk_len = Some(len);
+                    len
+                }
+                None => return Ok(()),
+            },
+        };
+        // The header's line end is taken on trust, so `at` may lie one byte beyond what has arrived.
+        if cut.at + len as usize + 2 > buf.len() {
+            return Ok(());
+        }
+        spans.push(Span { at: cut.at as u32, len });
+        cut.at += len as usize + 2;
+        cut.bulk_len = None;
+        cut.args_left -= 1;
+    }
+    Ok(())
 }
 
 #[inline]

@@ -250,6 +250,10 @@ impl Server {
             }
         };
         self.stats.connections_received += 1;
+        match peer {
+            Some(address) => log::debug!("Accepted {address}"),
+            None => log::debug!("Accepted connection to {}", self.config.unixsocket),
+        }
         self.insert_client(stream, token);
     }
 

@@ -21,7 +21,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("keyspace", &["base", "ds", "value", "call"]),
     ("command", &["base", "ds", "resp", "call", "value", "keyspace", "rdb"]),
     ("acl", &["base", "command::spec"]),
-    ("pubsub", &["base", "ds"]),
+    ("pubsub", &["base", "ds", "call"]),
     ("tracking", &["base", "ds"]),
     ("script", &["base", "resp", "call"]),
     ("repl", &["base", "resp"]),

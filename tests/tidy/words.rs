@@ -12,6 +12,7 @@ use crate::source::{Finding, Source, follows, paths_at, test_lines};
 pub const UNSAFE: &[&str] = &[
     "src/ds/table.rs",
     "src/ds/blocks.rs",
+    "src/keyspace/entries.rs",
     "src/keyspace/entry.rs",
     "src/sys/",
 ];
@@ -283,7 +284,8 @@ mod tests {
             "src/ds/table.rs",
             "src/ds/blocks.rs",
             "src/ds/blocks/tests.rs",
-            "src/keyspace/entry.rs",
+            "src/keyspace/entries.rs",
+    "src/keyspace/entry.rs",
             "src/sys/deep/fork.rs",
         ] {
             assert_eq!(lines(unsafe_code, path, code), NONE);

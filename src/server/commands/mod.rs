@@ -12,6 +12,7 @@ pub mod info;
 pub mod persistence;
 pub mod pubsub;
 pub mod server;
+pub mod shutdown;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -32,6 +33,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     persistence::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    shutdown::COMMANDS,
     transaction::COMMANDS,
 ];
 

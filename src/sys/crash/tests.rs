@@ -1,3 +1,5 @@
+//! The crash report, from children that crash.
+
 use super::*;
 use crate::sys::fork::tests::in_child;
 use crate::sys::log::LogOptions;

@@ -1,3 +1,5 @@
+//! Log lines, files, rotation and levels.
+
 use super::*;
 use crate::sys::fork::tests::in_child;
 use std::path::Path;

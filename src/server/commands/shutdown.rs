@@ -1,0 +1,52 @@
+//! SHUTDOWN.
+//!
+//! *Duty:* the words of the command; what happens is `server::shutdown`'s. There is no reply: the connection closes.
+//! *Counterpart in C Redis:* `shutdownCommand`.
+
+use super::{ServerCommand, ServerHandler};
+use crate::call::{Call, CmdError, CmdResult};
+use crate::command::spec::*;
+use crate::server::Server;
+use crate::server::shutdown::{Saving, Shutdown};
+
+pub const COMMANDS: &[ServerCommand] = &[SHUTDOWN];
+
+pub const SHUTDOWN: ServerCommand = Command::new(
+    shutdown as ServerHandler,
+    Spec {
+        name: "shutdown",
+        arity: -1,
+        flags: ADMIN.or(NOSCRIPT).or(LOADING).or(STALE).or(NO_MULTI).or(ALLOW_BUSY),
+        group: Group::Server,
+        since: "1.0.0",
+        complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+        summary: "Saves the data set, if that is asked for or configured, and ends the server.",
+        syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+        history: &[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
+        ..Spec::BASE
+    },
+);
+
+fn shutdown(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let mut how = Shutdown { saving: Saving::ByConfig, force: false };
+    let mut abort = false;
+    for word in call.args.from(1) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nosave" if how.saving != Saving::Yes => how.saving = Saving::No,
+            b"save" if how.saving != Saving::No => how.saving = Saving::Yes,
+            // There are no replicas to wait for, so every shutdown is one that does not wait.
+            b"now" => {}
+            b"force" => how.force = true,
+            b"abort" => abort = true,
+            _ => return Err(CmdError::Syntax),
+        }
+    }
+    if abort {
+        return match call.args.len() {
+            2 => Err(CmdError::Fixed("ERR No shutdown in progress.")),
+            _ => Err(CmdError::Syntax),
+        };
+    }
+    log::warn!("User requested shutdown...");
+    srv.shutdown(how).map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))
+}
