@@ -5,3 +5,8 @@
 
 #[path = "server/harness.rs"]
 mod harness;
+
+#[path = "server/config.rs"]
+mod config;
+#[path = "server/info.rs"]
+mod info;
