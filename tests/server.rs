@@ -8,5 +8,7 @@ mod harness;
 
 #[path = "server/config.rs"]
 mod config;
+#[path = "server/connection.rs"]
+mod connection;
 #[path = "server/info.rs"]
 mod info;
