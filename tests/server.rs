@@ -8,7 +8,24 @@ mod harness;
 
 #[path = "server/config.rs"]
 mod config;
+
 #[path = "server/connection.rs"]
 mod connection;
+
 #[path = "server/info.rs"]
 mod info;
+
+#[path = "server/install.rs"]
+mod install;
+
+#[path = "server/persistence.rs"]
+mod persistence;
+
+#[path = "server/runbook_a.rs"]
+mod runbook_a;
+
+#[path = "server/runbook_b.rs"]
+mod runbook_b;
+
+#[path = "server/smoke.rs"]
+mod smoke;

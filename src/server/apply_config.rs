@@ -83,7 +83,10 @@ const RULES: &[Rule] = &[
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
-    on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    on_change(&["stop-writes-on-bgsave-error", "save"], |srv| {
+        srv.refresh_disk_alarm();
+        Ok(())
+    }),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 
@@ -288,13 +291,6 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
     let period_us = 1_000_000 / srv.effective_hz() as u64;
     let Loop { next_cron_us, .. } = &mut srv.turn;
     *next_cron_us = (*next_cron_us).min(srv.clock.mono_us() + period_us);
-    Ok(())
-}
-
-fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
-    let failed = !super::info::facts(srv).last_bgsave_ok;
-    let stop = srv.config.stop_writes_on_bgsave_error && !srv.config.save.is_empty();
-    srv.exec.set_alarm(Alarm::DISK_ERROR, failed && stop);
     Ok(())
 }
 

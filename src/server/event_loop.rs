@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Waits for events, at most so long, and deals with them.
-    fn turn_once(&mut self, timeout_us: u64) {
+    pub(super) fn turn_once(&mut self, timeout_us: u64) {
         let mut ready = std::mem::take(&mut self.turn.ready);
         if self.turn.awake_since != 0 {
             self.turn.busy_ticks += ticks().wrapping_sub(self.turn.awake_since);

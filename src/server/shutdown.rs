@@ -34,6 +34,8 @@ impl Server {
             Saving::Yes => true,
             Saving::No => false,
         };
+        // In the middle of loading, what is in memory is less than what the file holds.
+        let save = save && self.persistence.loading.is_none();
         if save {
             log::info!("Saving the final RDB snapshot before exiting.");
             super::startup::tell_manager("STATUS=Saving the final RDB snapshot\n");

@@ -219,7 +219,8 @@ impl Server {
         !self.folder.read("stdout").contains("PID: ") && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
     }
 
-    fn into_folder(mut self) -> Folder {
+    /// Kills the server, as a crash would; its folder stays, for the next one.
+    pub fn into_folder(mut self) -> Folder {
         self.end();
         std::mem::replace(&mut self.folder, Folder::new())
     }

@@ -101,6 +101,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "    Answers with a value of this type of the protocol: string, integer,",
         "    double, bignum, null, array, set, map, attrib, push, verbatim, true, false.",
     ]),
+    sub("RELOAD", 2..=usize::MAX, reload, &[
+        "RELOAD [option ...]",
+        "    Saves the data, empties the server and loads what was saved. NOSAVE and",
+        "    NOFLUSH leave a step out; keys of the file replace those that are there",
+        "    (which MERGE asks for as well).",
+    ]),
     sub("SEGFAULT", 2..=usize::MAX, segfault, &[
         "SEGFAULT",
         "    Ends the server as a bad access to memory does.",
@@ -171,6 +177,25 @@ fn segfault(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
 
 fn set_active_expire(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.ks.settings.active_expire = num::parse_i64(call.arg(2)).is_some_and(|n| n != 0);
+    call.reply.ok();
+    Ok(())
+}
+
+fn reload(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let (mut save, mut flush) = (true, true);
+    for option in call.args.from(2) {
+        match option.to_ascii_uppercase().as_slice() {
+            b"NOSAVE" => save = false,
+            b"NOFLUSH" => flush = false,
+            b"MERGE" => {}
+            _ => {
+                return Err(CmdError::Fixed(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    srv.debug_reload(save, flush)?;
     call.reply.ok();
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
+pub mod persistence;
 pub mod pubsub;
 pub mod server;
 pub mod transaction;
@@ -28,6 +29,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    persistence::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     transaction::COMMANDS,

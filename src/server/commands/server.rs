@@ -104,18 +104,6 @@ impl Server {
         }
         removed
     }
-
-    /// After FLUSHALL no snapshot may bring back what is gone: neither the one that is being written, nor, if
-    /// snapshots are wanted at all, the last one.
-    pub fn on_flushall(&mut self) {
-        self.kill_save_child();
-        if self.config.save.is_empty() {
-            return;
-        }
-        if let Err(error) = self.save_now() {
-            log::warn!("Saving the emptied data set after FLUSHALL failed: {error}");
-        }
-    }
 }
 
 pub const TIME: ServerCommand = row(

@@ -42,10 +42,29 @@ pub struct Loading {
 }
 
 pub fn facts(srv: &Server) -> PersistenceFacts {
-    let _ = srv;
+    let (state, now) = (&srv.persistence, srv.clock.now());
     PersistenceFacts {
-        last_bgsave_ok: true,
-        ..PersistenceFacts::default()
+        loading: state.loading.map(|loading| Loading {
+            started_s: loading.loading_start_time,
+            total_bytes: loading.loading_total_bytes,
+            loaded_bytes: loading.loading_loaded_bytes,
+            writer_memory: loading.loading_rdb_used_mem,
+        }),
+        cow_size: state.current_cow_size,
+        cow_peak: state.current_cow_peak,
+        cow_age_s: state.current_cow_size_age(srv.clock.mono_us()),
+        keys_processed: state.current_save_keys_processed,
+        keys_total: state.current_save_keys_total,
+        bgsave_running: state.rdb_bgsave_in_progress(),
+        last_save_s: state.rdb_last_save_time,
+        last_bgsave_ok: state.last_bgsave_ok,
+        last_bgsave_time_s: Some(state.rdb_last_bgsave_time_sec).filter(|seconds| *seconds >= 0),
+        current_bgsave_time_s: Some(state.rdb_current_bgsave_time_sec(now)).filter(|seconds| *seconds >= 0),
+        saves: state.rdb_saves,
+        last_cow_size: state.rdb_last_cow_size,
+        last_load_keys_expired: state.rdb_last_load_keys_expired,
+        last_load_keys_loaded: state.rdb_last_load_keys_loaded,
+        latest_fork_us: state.latest_fork_usec,
     }
 }
 

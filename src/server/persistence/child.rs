@@ -1,0 +1,341 @@
+//! The child that saves: its birth, its reports, its end.
+//!
+//! *Duty:* BGSAVE. The child writes the memory as it was at the fork, tells how far it is and what its copies cost, and
+//! ends; the server draws the conclusions. *Does not know:* why a save was wanted.
+//! *Invariants:* the child closes whatever could keep a port or a connection alive, and dies with the server. A child
+//! that is told to stop can no longer replace the file: its temporary file is removed before anybody else writes.
+//! *Counterpart in C Redis:* `rdbSaveBackground`, `backgroundSaveDoneHandlerDisk`, `sendChildInfoGeneric`,
+//! `killRDBChild`.
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{self, Pid};
+
+use super::rdb::{Snapshot, reason};
+use crate::config::values::OomScoreAdj;
+use crate::net::{Listener, Route};
+use crate::server::Server;
+use crate::sys::bio::Job;
+use crate::sys::fork::{self, ChildReport, ExitStatus, ReportReader, ReportWriter};
+use crate::sys::log::{Level, log_raw};
+use crate::sys::{clock, title};
+
+/// How often the child reports, at most.
+const REPORT_NS: u64 = 1_000_000_000;
+/// Measuring the copies takes at most one part in so many of the child's time.
+const COW_DUTY_CYCLE: u64 = 100;
+
+/// A child that saves, as the server sees it.
+pub struct SavingChild {
+    pub pid: Pid,
+    /// Unix seconds.
+    pub started: i64,
+    /// Unsaved changes at the fork: what its success makes up for.
+    dirty_at_start: u64,
+    temp: PathBuf,
+    reports: Option<(ReportReader, mio::Token)>,
+}
+
+impl std::fmt::Debug for SavingChild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SavingChild({})", self.pid)
+    }
+}
+
+impl Server {
+    /// Starts a background save. An error has been logged and noted as a failed save.
+    pub fn bgsave(&mut self) -> Result<(), String> {
+        if self.persistence.child.is_some() {
+            return Err("Background save already in progress".to_owned());
+        }
+        self.persistence.rdb_saves += 1;
+        self.persistence.last_bgsave_try = self.clock.now().secs();
+        match self.fork_saving_child() {
+            Ok((pid, reports)) => {
+                self.note_child(pid, reports);
+                Ok(())
+            }
+            Err(error) => {
+                let text = format!("Can't save in background: fork: {}", reason(&error));
+                log::warn!("{text}");
+                self.persistence.last_bgsave_ok = false;
+                self.refresh_disk_alarm();
+                Err(text)
+            }
+        }
+    }
+
+    fn fork_saving_child(&mut self) -> std::io::Result<(Pid, ReportReader)> {
+        let (reader, writer) = fork::report_pipe()?;
+        let (server, reader_fd) = (unistd::getpid(), reader.fd().as_raw_fd());
+        let began = clock::monotonic_ns();
+        let pid = fork::fork_child(|| {
+            // The server may have died before the child could ask to die with it.
+            if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || unistd::getppid() != server {
+                return 1;
+            }
+            self.prepare_child(reader_fd);
+            self.save_in_child(writer)
+        })?;
+        self.persistence.latest_fork_usec = (clock::monotonic_ns() - began) / 1000;
+        self.stats.total_forks += 1;
+        Ok((pid, reader))
+    }
+
+    fn note_child(&mut self, pid: Pid, reader: ReportReader) {
+        log::info!("Background saving started by pid {pid}");
+        // Without events its reports are read when it ends.
+        let token = self.net.add_fd(reader.fd().as_raw_fd(), Route::ChildPipe);
+        let keys = self.ks.total_keys() as u64;
+        let state = &mut self.persistence;
+        state.bgsave_scheduled = false;
+        (state.current_cow_size, state.current_cow_peak, state.cow_reported_us) = (0, 0, 0);
+        (state.current_save_keys_processed, state.current_save_keys_total) = (0, keys);
+        let started = self.clock.now().secs();
+        let temp = self.temp_file(pid.as_raw() as u32);
+        self.persistence.child = Some(SavingChild {
+            pid,
+            started,
+            dirty_at_start: self.exec.dirty,
+            temp,
+            reports: token.ok().map(|token| (reader, token)),
+        });
+        self.ks.spare_shared_memory(true);
+    }
+
+    /// In the child: lets go of what is the server's alone.
+    fn prepare_child(&mut self, reader: RawFd) {
+        // A port that the child keeps open is not free when the server has gone; and a connection that the server
+        // closes would stay open for its peer. Only the descriptors are closed: freeing memory would copy it.
+        let listeners = self.turn.listeners.iter().map(|(listener, _)| match listener {
+            Listener::Tcp(socket) => socket.as_raw_fd(),
+            Listener::Unix(socket) => socket.as_raw_fd(),
+        });
+        let clients = self.clients.iter().map(|(_, client)| client.stream.fd());
+        for fd in listeners.chain(clients).chain([reader]) {
+            // It is open, and the child never uses it again.
+            let _ = unistd::close(fd);
+        }
+        if self.config.set_proc_title {
+            self.identity.program = "redis-rdb-bgsave".to_owned();
+            title::set(&self.process_title());
+        }
+        let [as_master, _, as_child] = self.config.oom_score_adj_values;
+        let wanted = match self.config.oom_score_adj {
+            OomScoreAdj::No => return,
+            OomScoreAdj::Absolute => as_child,
+            OomScoreAdj::Relative => fork::oom_score_adj() - as_master + as_child,
+        };
+        if fork::set_oom_score_adj(wanted.clamp(-1000, 1000)).is_err() {
+            log_raw(Level::Warning, "Unable to set the oom_score_adj of the saving child");
+        }
+    }
+
+    /// In the child: the work. Returns the exit code.
+    fn save_in_child(&self, writer: ReportWriter) -> i32 {
+        let mut reporter = Reporter::new(writer, self.ks.total_keys() as u64);
+        let temp = self.temp_file(std::process::id());
+        match Snapshot::of(self).write(&temp, |keys| reporter.progress(keys)) {
+            Ok(()) => {
+                log_raw(Level::Notice, "DB saved on disk");
+                reporter.finish();
+                0
+            }
+            Err(error) => {
+                log_raw(Level::Warning, &error.to_string());
+                1
+            }
+        }
+    }
+
+    /// The child has told something.
+    pub(in crate::server) fn on_child_report(&mut self) {
+        let now_us = self.clock.mono_us();
+        let state = &mut self.persistence;
+        let reports = state.child.as_mut().and_then(|child| child.reports.as_mut());
+        let Some(report) = reports.and_then(|(reader, _)| reader.latest()) else {
+            return;
+        };
+        state.current_cow_peak = state.current_cow_peak.max(report.cow_bytes);
+        state.current_save_keys_processed = report.keys_processed;
+        if report.finished {
+            state.rdb_last_cow_size = state.current_cow_peak;
+        } else {
+            state.current_cow_size = report.cow_bytes;
+            state.cow_reported_us = now_us;
+        }
+    }
+
+    /// If the child has ended, draws the conclusions.
+    pub fn reap_child(&mut self) {
+        let Some(child) = &self.persistence.child else { return };
+        let Some(status) = fork::wait_nohang(child.pid) else {
+            return;
+        };
+        self.on_child_report();
+        self.child_ended(status);
+    }
+
+    fn child_ended(&mut self, status: ExitStatus) {
+        let Some(child) = self.persistence.child.take() else {
+            return;
+        };
+        if let Some((reader, token)) = &child.reports {
+            self.net.remove_fd(reader.fd().as_raw_fd(), *token);
+        }
+        let now = clock::wall_us() / 1_000_000;
+        let state = &mut self.persistence;
+        match status {
+            ExitStatus::Code(0) => {
+                log::info!("Background saving terminated with success");
+                self.exec.dirty = self.exec.dirty.saturating_sub(child.dirty_at_start);
+                state.rdb_last_save_time = now;
+                state.last_bgsave_ok = true;
+            }
+            ExitStatus::Code(_) | ExitStatus::Lost => {
+                log::warn!("Background saving error");
+                state.last_bgsave_ok = false;
+            }
+            ExitStatus::Signal(signal) => {
+                log::warn!("Background saving terminated by signal {signal}");
+                // This one asks a child to stop; that it did is no failure.
+                state.last_bgsave_ok &= signal == Signal::SIGUSR1 as i32;
+            }
+        }
+        state.rdb_last_bgsave_time_sec = now - child.started;
+        (state.current_cow_size, state.current_cow_peak, state.cow_reported_us) = (0, 0, 0);
+        (state.current_save_keys_processed, state.current_save_keys_total) = (0, 0);
+        if status != ExitStatus::Code(0) {
+            self.remove_in_background(&child.temp);
+        }
+        self.ks.spare_shared_memory(false);
+        self.refresh_disk_alarm();
+    }
+
+    /// Tells the child, if there is one, to stop. That it did is noted when the loop hears of its end.
+    pub fn stop_save_child(&mut self) {
+        let Some(child) = &self.persistence.child else { return };
+        fork::kill_child(child.pid);
+        // It may be about to rename its file. Without a temporary file that fails, and a rename that was quicker is
+        // overwritten by whatever is saved from now on.
+        self.remove_in_background(&child.temp);
+    }
+
+    /// The same at the end of the server, when nobody will hear of it.
+    pub fn kill_save_child(&mut self) {
+        if let Some(child) = &self.persistence.child {
+            log::warn!("There is a child saving an .rdb. Killing it!");
+            let pid = child.pid;
+            self.stop_save_child();
+            let status = fork::wait(pid);
+            self.child_ended(status);
+        }
+    }
+
+    /// Unlinks a file that may be large: its blocks are freed by the last close, which is left to the other thread.
+    fn remove_in_background(&self, path: &Path) {
+        // Never waiting: what has this name could be a pipe.
+        let open = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path);
+        // It may be gone already.
+        let _ = std::fs::remove_file(path);
+        if let Ok(file) = open {
+            self.bio.submit(Job::Close {
+                fd: file.into(),
+                fsync: false,
+            });
+        }
+    }
+}
+
+/// The child's side of the reports.
+struct Reporter {
+    pipe: ReportWriter,
+    keys: u64,
+    total: u64,
+    sent_ns: u64,
+    cow: Copies,
+}
+
+/// What copy-on-write has cost so far, measured now and then.
+#[derive(Default)]
+struct Copies {
+    bytes: u64,
+    peak: u64,
+    sum: u64,
+    count: u64,
+    measured_ns: u64,
+    /// How long measuring took.
+    cost_ns: u64,
+}
+
+impl Copies {
+    fn measure(&mut self, level: Level) {
+        let began = clock::monotonic_ns();
+        self.bytes = fork::private_dirty_bytes();
+        self.measured_ns = clock::monotonic_ns();
+        self.cost_ns = self.measured_ns - began;
+        self.peak = self.peak.max(self.bytes);
+        self.sum += self.bytes;
+        self.count += 1;
+        let text = format!(
+            "Fork CoW for RDB: current {} MB, peak {} MB, average {} MB",
+            self.bytes >> 20,
+            self.peak >> 20,
+            (self.sum / self.count) >> 20
+        );
+        log_raw(level, &text);
+    }
+}
+
+impl Reporter {
+    fn new(pipe: ReportWriter, total: u64) -> Reporter {
+        Reporter {
+            pipe,
+            keys: 0,
+            total,
+            sent_ns: 0,
+            cow: Copies::default(),
+        }
+    }
+
+    fn progress(&mut self, keys: u64) {
+        self.keys = keys;
+        let now = clock::monotonic_ns();
+        if now - self.sent_ns < REPORT_NS {
+            return;
+        }
+        self.sent_ns = now;
+        if now - self.cow.measured_ns > self.cow.cost_ns * COW_DUTY_CYCLE {
+            self.cow.measure(Level::Verbose);
+        }
+        self.send(false);
+    }
+
+    fn finish(&mut self) {
+        self.cow.measure(Level::Notice);
+        self.send(true);
+    }
+
+    fn send(&mut self, finished: bool) {
+        let report = ChildReport {
+            cow_bytes: self.cow.bytes,
+            keys_processed: self.keys,
+            keys_total: self.total,
+            finished,
+        };
+        if let Err(error) = self.pipe.send(&report) {
+            // Nobody is there to hear: the server has gone.
+            let text = format!("Child failed reporting info to parent, exiting. {}", reason(&error));
+            log_raw(Level::Warning, &text);
+            fork::exit_now(1);
+        }
+    }
+}

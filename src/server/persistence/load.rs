@@ -1,0 +1,351 @@
+//! Loading the snapshot, at start and for DEBUG RELOAD.
+//!
+//! *Duty:* put the entries of a file into the databases; meanwhile answer clients now and then, and keep the figures
+//! of INFO; on damage say where and what, and leave the file alone.
+//! *Does not know:* the format. *Invariants:* a start ends with everything loaded or with an error; while
+//! [`Persistence::loading`](super::Persistence::loading) is set nothing expires and nothing is saved, and it stays
+//! set when the load was cut short.
+//! *Counterpart in C Redis:* `loadDataFromDisk`, `rdbLoadRioWithLoadingCtx`, `rdbLoadProgressCallback`.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::rdb::{KeyDelay, reason};
+use crate::base::millis::Millis;
+use crate::base::num;
+use crate::keyspace::{Expire, Met, New};
+use crate::rdb::{Checksum, Entry, Item, Loaded, RdbError, RdbErrorKind, ReadOptions, Reader, type_name};
+use crate::server::Server;
+use crate::server::gates::Alarm;
+use crate::sys::{clock, files};
+
+/// How far a load has come. Fields with a name of INFO's hold what INFO shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading {
+    /// Unix seconds.
+    pub loading_start_time: i64,
+    pub loading_total_bytes: u64,
+    pub loading_loaded_bytes: u64,
+    /// What the server that wrote the file used; 0 while that is not known.
+    pub loading_rdb_used_mem: u64,
+}
+
+/// What ended a load before its end.
+enum Stop {
+    Damage(RdbError),
+    /// The file is whole, but this server cannot hold what is in it.
+    Unfit(String),
+    /// The server is to end; [`Loop::exit`](crate::server::event_loop::Loop::exit) is set.
+    Exit,
+}
+
+impl From<RdbError> for Stop {
+    fn from(error: RdbError) -> Stop {
+        Stop::Damage(error)
+    }
+}
+
+/// How this file is to be taken in.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// Keys replace those that are there already; else such a key is damage.
+    merge: bool,
+    /// Clients are served meanwhile. Not where a client's command is what loads.
+    serve: bool,
+}
+
+/// A load under way.
+struct Loader {
+    manner: Manner,
+    /// Keys whose deadline is before this have expired.
+    now: Millis,
+    db: usize,
+    loaded: u64,
+    expired: u64,
+    empty: u64,
+    delay: KeyDelay,
+    /// The offset at which clients are served next, and the step to the one after.
+    serve_at: u64,
+    serve_every: u64,
+}
+
+impl Server {
+    /// Clears away what killed saves left, and loads the snapshot if there is one. Details of an error have been
+    /// logged; its text is the last line before the process ends with status 1. With `Ok`, `turn.exit` may be set: then clients or signals have ended
+    /// the server meanwhile, and the load was cut short.
+    pub fn load_at_start(&mut self) -> Result<(), String> {
+        self.remove_leftovers();
+        let began = clock::monotonic_ns();
+        let path = self.data_folder().join(&self.config.dbfilename);
+        let manner = Manner {
+            merge: false,
+            serve: true,
+        };
+        match self.load_file(&path, manner) {
+            Ok(true) if self.persistence.loading.is_none() => {
+                let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
+                log::info!("DB loaded from disk: {seconds:.3} seconds");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(text) => Err(text),
+        }
+    }
+
+    /// Loads the snapshot again. A file that is not there is an error here.
+    pub(super) fn reload(&mut self, merge: bool) -> Result<(), String> {
+        let path = self.data_folder().join(&self.config.dbfilename);
+        match self.load_file(&path, Manner { merge, serve: false })? {
+            true => Ok(()),
+            false => Err(format!("there is no file {}", path.display())),
+        }
+    }
+
+    fn remove_leftovers(&mut self) {
+        match files::remove_stale_temp(&self.data_folder(), files::temp_file_owner) {
+            Ok(removed) => {
+                for path in removed {
+                    log::info!("Removed {}, left behind by a save that was cut off", path.display());
+                }
+            }
+            Err(error) => log::warn!("Looking for left temporary files failed: {}", reason(&error)),
+        }
+    }
+
+    /// `false`: there is no such file.
+    fn load_file(&mut self, path: &Path, manner: Manner) -> Result<bool, String> {
+        let fatal = |error: io::Error| format!("Fatal error loading the DB: {}. Exiting.", reason(&error));
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(fatal)?,
+        };
+        let size = file.metadata().map_err(fatal)?.len();
+        self.begin_loading(size);
+        let mut loader = Loader {
+            manner,
+            now: self.clock.now(),
+            db: 0,
+            loaded: 0,
+            expired: 0,
+            empty: 0,
+            delay: KeyDelay::new(self.config.key_load_delay),
+            serve_at: 0,
+            serve_every: self.config.loading_process_events_interval_bytes.max(1),
+        };
+        loader.serve_at = loader.serve_every;
+        let options = ReadOptions {
+            checksum: self.config.rdbchecksum,
+            limit: Some(size),
+            ..ReadOptions::default()
+        };
+        let mut reader = Reader::new(file, options);
+        match loader.run(self, &mut reader) {
+            Ok(()) => {
+                self.end_loading(&loader);
+                Ok(true)
+            }
+            Err(Stop::Exit) => Ok(true),
+            Err(stop) => {
+                self.persistence.loading = None;
+                self.exec.set_alarm(Alarm::LOADING, false);
+                match stop {
+                    Stop::Damage(error) => report_damage(path, &reader, &error),
+                    Stop::Unfit(text) => log::warn!("{text}"),
+                    Stop::Exit => {}
+                }
+                Err("Terminating server after rdb file reading failure.".to_owned())
+            }
+        }
+    }
+
+    fn begin_loading(&mut self, size: u64) {
+        self.clock.refresh();
+        self.ks.access.tick(self.clock.now());
+        self.persistence.loading = Some(Loading {
+            loading_start_time: self.clock.now().secs(),
+            loading_total_bytes: size,
+            loading_loaded_bytes: 0,
+            loading_rdb_used_mem: 0,
+        });
+        self.exec.set_alarm(Alarm::LOADING, true);
+    }
+
+    fn end_loading(&mut self, loader: &Loader) {
+        let (loaded, expired, empty) = (loader.loaded, loader.expired, loader.empty);
+        self.persistence.rdb_last_load_keys_loaded = loaded;
+        self.persistence.rdb_last_load_keys_expired = expired;
+        if empty > 0 {
+            log::warn!(
+                "Done loading RDB, keys loaded: {loaded}, keys expired: {expired}, empty keys skipped: {empty}."
+            );
+        } else {
+            log::info!("Done loading RDB, keys loaded: {loaded}, keys expired: {expired}.");
+        }
+        self.persistence.loading = None;
+        self.exec.set_alarm(Alarm::LOADING, false);
+        self.clock.refresh();
+    }
+
+    /// One turn of the loop in the middle of a load: what has come is answered, without waiting for more. Nothing
+    /// expires, and clients whose time has come are freed.
+    fn serve_while_loading(&mut self) {
+        self.turn_once(0);
+        self.write_replies();
+        self.free_closing();
+    }
+}
+
+impl Loader {
+    fn run(&mut self, srv: &mut Server, reader: &mut Reader<File>) -> Result<(), Stop> {
+        reader.header()?;
+        loop {
+            match reader.next_item()? {
+                Item::Entry(entry) => {
+                    if let Some(key) = self.take_in(srv, entry) {
+                        return Err(reader.duplicate_key(self.db as u64, &key).into());
+                    }
+                    self.delay.pause();
+                }
+                Item::Aux { name, value } => aux(srv, name, value),
+                Item::SelectDb(id) if id < srv.ks.dbs.len() as u64 => self.db = id as usize,
+                Item::SelectDb(_) => {
+                    return Err(Stop::Unfit(format!(
+                        "FATAL: Data file was created with a Redis server configured to handle more than {} \
+                         databases. Exiting",
+                        srv.ks.dbs.len()
+                    )));
+                }
+                Item::ResizeDb { keys, .. } => srv.ks.dbs[self.db].entries.reserve(keys as usize),
+                Item::EmptyKey { key } => {
+                    self.empty += 1;
+                    log::warn!("Skipping the empty key '{}'", key.escape_ascii());
+                }
+                Item::Unsupported { key, code, .. } => {
+                    return Err(Stop::Unfit(format!(
+                        "Key '{}' is of type {code}, which this server cannot load",
+                        key.escape_ascii()
+                    )));
+                }
+                Item::Function(_) => {
+                    return Err(Stop::Unfit(
+                        "The RDB file contains a function library, which this version of the server cannot load"
+                            .to_owned(),
+                    ));
+                }
+                Item::ModuleAux { module } => {
+                    return Err(Stop::Unfit(format!(
+                        "The RDB file contains AUX module data I can't load: no matching module '{}'",
+                        module.escape_ascii()
+                    )));
+                }
+                Item::Eof(checksum) => {
+                    if checksum == Checksum::NotWritten {
+                        log::warn!("RDB file was saved with checksum disabled: no check performed.");
+                    }
+                    return Ok(());
+                }
+            }
+            self.serve_if_due(srv, reader.offset())?;
+        }
+    }
+
+    /// Puts an entry into its database. Some: the key was there already, and may not be.
+    #[inline]
+    fn take_in(&mut self, srv: &mut Server, entry: Entry<'_>) -> Option<Vec<u8>> {
+        if entry.expire.is_some_and(|at| at < self.now) {
+            self.expired += 1;
+            return None;
+        }
+        let access = match (entry.frequency, entry.idle) {
+            (Some(frequency), _) if srv.ks.access.lfu => srv.ks.access.bits_for_frequency(frequency),
+            (_, Some(idle)) if !srv.ks.access.lfu => srv.ks.access.bits_for_idle(idle),
+            _ => srv.ks.access.fresh(),
+        };
+        let value = match entry.value {
+            Loaded::Int(int) => New::Int(int),
+            Loaded::Bytes(bytes) => New::Bytes(bytes),
+            Loaded::Owned(bytes) => New::Owned(bytes),
+            Loaded::Object(object) => New::Object(object),
+        };
+        let expire = entry.expire.map_or(Expire::Clear, Expire::At);
+        self.loaded += 1;
+        match srv.ks.dbs[self.db].set(entry.key, value, expire, |_| access, self.now) {
+            Met::Nothing => None,
+            Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
+            Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),
+        }
+    }
+
+    #[inline]
+    fn serve_if_due(&mut self, srv: &mut Server, offset: u64) -> Result<(), Stop> {
+        if offset < self.serve_at {
+            return Ok(());
+        }
+        self.serve_at = offset + self.serve_every;
+        if let Some(loading) = &mut srv.persistence.loading {
+            loading.loading_loaded_bytes = offset;
+        }
+        if self.manner.serve {
+            srv.serve_while_loading();
+            if srv.turn.exit.is_some() {
+                return Err(Stop::Exit);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file says about its making.
+fn aux(srv: &mut Server, name: &[u8], value: &[u8]) {
+    let number = || num::parse_i64(value).unwrap_or(0);
+    match name {
+        // Fields for people begin so.
+        [b'%', ..] => log::info!("RDB '{}': {}", name.escape_ascii(), value.escape_ascii()),
+        b"redis-ver" | b"valkey-ver" => log::info!("Loading RDB produced by version {}", value.escape_ascii()),
+        b"ctime" => log::info!("RDB age {} seconds", (srv.clock.now().secs() - number()).max(0)),
+        b"used-mem" => {
+            let bytes = number().max(0);
+            log::info!(
+                "RDB memory usage when created {:.2} Mb",
+                bytes as f64 / (1 << 20) as f64
+            );
+            if let Some(loading) = &mut srv.persistence.loading {
+                loading.loading_rdb_used_mem = bytes as u64;
+            }
+        }
+        b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
+        b"redis-bits" | b"aof-base" | b"repl-stream-db" | b"repl-id" | b"repl-offset" => {}
+        _ => log::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
+    }
+}
+
+/// Where and why a file cannot be read, in our words and between the lines that scripts look for.
+fn report_damage(path: &Path, reader: &Reader<File>, error: &RdbError) {
+    match &error.kind {
+        RdbErrorKind::WrongChecksum { stored, computed } => {
+            log::warn!("Wrong RDB checksum expected: ({computed:x}) but got ({stored:x}). Aborting now.");
+            log::warn!("RDB CRC error");
+        }
+        RdbErrorKind::ShortRead | RdbErrorKind::OutOfMemory(_) => {
+            log::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
+        }
+        RdbErrorKind::BadSignature(_) => log::warn!("Wrong signature trying to load DB from file"),
+        RdbErrorKind::UnsupportedVersion(version) => log::warn!("Can't handle RDB format version {version}"),
+        _ => {}
+    }
+    log::warn!("Internal error in RDB reading offset {}: {}", error.offset, error.kind);
+    log::warn!("--- RDB ERROR DETECTED ---");
+    log::warn!("[offset {}] {}", error.offset, error.kind);
+    log::warn!("[additional info] While doing: {}", reader.doing().name());
+    if let Some((code, key)) = reader.reading() {
+        if let Some(key) = key {
+            log::warn!("[additional info] Reading key '{}'", key.escape_ascii());
+        }
+        log::warn!(
+            "[additional info] Reading type {code} ({})",
+            type_name(code).unwrap_or("unknown")
+        );
+    }
+    log::warn!("The file {} was not changed.", path.display());
+}
