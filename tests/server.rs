@@ -6,8 +6,14 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/config.rs"]
+mod config;
+
 #[path = "server/connection.rs"]
 mod connection;
+
+#[path = "server/info.rs"]
+mod info;
 
 #[path = "server/install.rs"]
 mod install;

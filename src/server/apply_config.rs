@@ -83,7 +83,10 @@ const RULES: &[Rule] = &[
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
-    on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    on_change(&["stop-writes-on-bgsave-error", "save"], |srv| {
+        srv.refresh_disk_alarm();
+        Ok(())
+    }),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 
@@ -153,8 +156,12 @@ fn raise_file_limit(srv: &mut Server) -> Result<(), String> {
 }
 
 fn enter_dir(srv: &mut Server) -> Result<(), String> {
-    std::env::set_current_dir(&srv.config.dir).map_err(|error| error_text(&error))?;
-    startup::enter_dir(&mut srv.config)
+    let entered = std::env::set_current_dir(&srv.config.dir).and_then(|()| std::env::current_dir());
+    srv.config.dir = entered
+        .map_err(|error| error_text(&error))?
+        .to_string_lossy()
+        .into_owned();
+    Ok(())
 }
 
 /// The kernel's words without the number that Rust adds.
@@ -186,17 +193,18 @@ fn listen_on_addresses(srv: &mut Server) -> Result<(), String> {
 }
 
 impl Server {
-    /// Listens where the configuration says now. New sockets are opened before old ones are closed if that can be,
-    /// so that a port nobody can have costs no connection.
+    /// Listens where the configuration says now. On another port the new sockets are opened before the old ones are
+    /// closed; on the same port the old ones would stand in the way.
     fn change_listeners(&mut self) -> Result<(), String> {
-        let fresh = match startup::open_tcp(&self.config) {
-            Ok(fresh) => fresh,
-            Err(_) => {
-                // What stands in the way may be the old sockets.
-                self.install_tcp(Vec::new())?;
-                startup::open_tcp(&self.config)?
-            }
-        };
+        let mut ports = self
+            .turn
+            .listeners
+            .iter()
+            .filter_map(|(listener, _)| listener.local_port());
+        if ports.any(|port| port == self.config.port) {
+            self.install_tcp(Vec::new())?;
+        }
+        let fresh = startup::open_tcp(&self.config)?;
         self.install_tcp(fresh)
     }
 
@@ -283,13 +291,6 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
     let period_us = 1_000_000 / srv.effective_hz() as u64;
     let Loop { next_cron_us, .. } = &mut srv.turn;
     *next_cron_us = (*next_cron_us).min(srv.clock.mono_us() + period_us);
-    Ok(())
-}
-
-fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
-    let failed = !super::info::facts(srv).last_bgsave_ok;
-    let stop = srv.config.stop_writes_on_bgsave_error && !srv.config.save.is_empty();
-    srv.exec.set_alarm(Alarm::DISK_ERROR, failed && stop);
     Ok(())
 }
 

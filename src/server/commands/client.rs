@@ -42,28 +42,33 @@ const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
         run,
         Spec {
             acl: Categories::CONNECTION,
-            group: Group::Connection,
-            ..spec
+            ..container(spec)
         },
     )
+}
+
+const fn container(spec: Spec) -> Spec {
+    Spec {
+        group: Group::Connection,
+        ..spec
+    }
 }
 
 fn caller<'s>(srv: &'s mut Server, call: &Call<'_>) -> &'s mut Client {
     &mut srv.clients[call.caller.client.slot as usize]
 }
 
-pub const CLIENT: ServerCommand = row(
+pub const CLIENT: ServerCommand = Command::new(
     // Reached only without a subcommand, which the arity forbids.
     |_, _| Err(CmdError::Syntax),
-    Spec {
+    container(Spec {
         name: "client",
         arity: -2,
-        acl: Categories::NONE,
         since: "2.4.0",
         complexity: "Depends on subcommand.",
         summary: "A container for commands about connections.",
         ..Spec::BASE
-    },
+    }),
 );
 
 pub const ID: ServerCommand = row(

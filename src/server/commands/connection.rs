@@ -120,6 +120,7 @@ impl Server {
     pub fn authenticate(&mut self, slot: usize, user: &[u8], password: &[u8]) -> CmdResult {
         let secret = &self.config.requirepass;
         if user != DEFAULT_USER || !(secret.is_empty() || is_same(secret, password)) {
+            self.stats.auth_failures += 1;
             return Err(CmdError::WrongPass);
         }
         self.clients[slot].flags.set(ClientFlags::AUTHENTICATED);

@@ -32,6 +32,8 @@ pub const INFO: ServerCommand = Command::new(
 );
 
 fn info(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    // The peak is looked for now and then only; what is shown as used must not exceed it.
+    srv.stats.peak_memory = srv.stats.peak_memory.max(srv.used_memory());
     let text = info::text(srv, call.args.from(1));
     call.reply.verbatim("txt", &text);
     Ok(())

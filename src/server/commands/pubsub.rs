@@ -29,7 +29,6 @@ const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
         run,
         Spec {
             group: Group::PubSub,
-            since: "2.0.0",
             ..spec
         },
     )
@@ -44,6 +43,7 @@ pub const SUBSCRIBE: ServerCommand = row(
         name: "subscribe",
         arity: -2,
         flags: LISTEN,
+        since: "2.0.0",
         complexity: "O(N) where N is the number of channels to subscribe to.",
         summary: "Listens to channels.",
         syntax: "channel [channel ...]",
@@ -57,9 +57,10 @@ pub const PSUBSCRIBE: ServerCommand = row(
         name: "psubscribe",
         arity: -2,
         flags: LISTEN,
+        since: "2.0.0",
         complexity: "O(N) where N is the number of patterns to subscribe to.",
         summary: "Listens to all channels whose names match patterns.",
-        syntax: "pattern [pattern ...]",
+        syntax: "(pattern) [(pattern) ...]",
         ..Spec::BASE
     },
 );
@@ -70,6 +71,7 @@ pub const UNSUBSCRIBE: ServerCommand = row(
         name: "unsubscribe",
         arity: -1,
         flags: LISTEN,
+        since: "2.0.0",
         complexity: "O(N) where N is the number of channels to unsubscribe.",
         summary: "Stops listening to channels: the named ones, or all.",
         syntax: "[channel [channel ...]]",
@@ -83,6 +85,7 @@ pub const PUNSUBSCRIBE: ServerCommand = row(
         name: "punsubscribe",
         arity: -1,
         flags: LISTEN,
+        since: "2.0.0",
         complexity: "O(N) where N is the number of patterns to unsubscribe.",
         summary: "Stops listening by patterns: the named ones, or all.",
         syntax: "[pattern [pattern ...]]",
@@ -172,6 +175,7 @@ pub const PUBLISH: ServerCommand = row(
         name: "publish",
         arity: 3,
         flags: PUBSUB_FLAG.or(LOADING).or(STALE).or(FAST).or(MAY_REPLICATE),
+        since: "2.0.0",
         complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
         summary: "Sends a message to all who listen to a channel.",
         syntax: "channel message",

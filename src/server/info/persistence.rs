@@ -128,11 +128,7 @@ fn progress(loading: &Loading, now_s: i64, out: &mut Text) {
     let (done, total) = (loading.loaded_bytes, loading.total_bytes);
     let elapsed = (now_s - loading.started_s).max(0) as u64;
     // Before the first byte nothing can be foretold; the reference says 1 second then.
-    let eta = if done == 0 {
-        1
-    } else {
-        elapsed * total.saturating_sub(done) / done
-    };
+    let eta = (elapsed * total.saturating_sub(done)).checked_div(done).unwrap_or(1);
     out.line("loading_start_time", loading.started_s);
     out.line("loading_total_bytes", total);
     out.line("loading_rdb_used_mem", loading.writer_memory);

@@ -19,7 +19,7 @@ use crate::sys::log as server_log;
 use crate::sys::{crash, kernel, process, signals, title};
 
 pub use arguments::Asked;
-pub use files::{enter_dir, lock_data};
+pub use files::lock_data;
 pub use open::{open_tcp, pidfile};
 
 /// Runs a server as the command line says; returns the exit code.
