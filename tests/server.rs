@@ -6,5 +6,20 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/connection.rs"]
+mod connection;
+
+#[path = "server/install.rs"]
+mod install;
+
 #[path = "server/persistence.rs"]
 mod persistence;
+
+#[path = "server/runbook_a.rs"]
+mod runbook_a;
+
+#[path = "server/runbook_b.rs"]
+mod runbook_b;
+
+#[path = "server/smoke.rs"]
+mod smoke;

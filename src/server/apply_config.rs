@@ -27,17 +27,31 @@ struct Rule {
 }
 
 const fn rule(directives: &'static [&'static str], effect: Effect) -> Rule {
-    Rule { directives, effect, change_only: false }
+    Rule {
+        directives,
+        effect,
+        change_only: false,
+    }
 }
 
 const fn on_change(directives: &'static [&'static str], effect: Effect) -> Rule {
-    Rule { directives, effect, change_only: true }
+    Rule {
+        directives,
+        effect,
+        change_only: true,
+    }
 }
 
 /// In the order in which effects are applied: first those that may be refused.
 const RULES: &[Rule] = &[
     on_change(
-        &["tls-port", "tls-replication", "tls-cluster", "appendonly", "activedefrag"],
+        &[
+            "tls-port",
+            "tls-replication",
+            "tls-cluster",
+            "appendonly",
+            "activedefrag",
+        ],
         refuse_what_is_not_built,
     ),
     on_change(&["maxclients"], raise_file_limit),
@@ -51,10 +65,19 @@ const RULES: &[Rule] = &[
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], warn_of_used_memory),
     rule(
-        &["proto-max-bulk-len", "lazyfree-lazy-user-del", "lazyfree-lazy-expire", "maxmemory", "maxmemory-policy"],
+        &[
+            "proto-max-bulk-len",
+            "lazyfree-lazy-user-del",
+            "lazyfree-lazy-expire",
+            "maxmemory",
+            "maxmemory-policy",
+        ],
         set_keyspace_settings,
     ),
-    rule(&["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"], set_access_clock),
+    rule(
+        &["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"],
+        set_access_clock,
+    ),
     rule(&["notify-keyspace-events"], |srv| {
         srv.refresh_wants();
         Ok(())
@@ -104,7 +127,10 @@ impl Server {
 fn refuse_what_is_not_built(srv: &mut Server) -> Result<(), String> {
     let config = &srv.config;
     let asked = [
-        (config.tls_port != 0 || config.tls_replication || config.tls_cluster, "TLS"),
+        (
+            config.tls_port != 0 || config.tls_replication || config.tls_cluster,
+            "TLS",
+        ),
         (config.appendonly, "The append only file"),
         (config.activedefrag, "Active defragmentation"),
     ];
@@ -233,7 +259,11 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
     let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);
-    settings.shared_integers = if own_bits { 0 } else { Settings::default().shared_integers };
+    settings.shared_integers = if own_bits {
+        0
+    } else {
+        Settings::default().shared_integers
+    };
     Ok(())
 }
 

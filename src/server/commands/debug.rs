@@ -257,13 +257,16 @@ fn positive(arg: &[u8]) -> Result<usize, CmdError> {
     n.ok_or(CmdError::Fixed("ERR value is out of range, must be positive"))
 }
 
+#[allow(clippy::approx_constant, reason = "the value that tests expect, not pi")]
+const PROTOCOL_DOUBLE: f64 = 3.141;
+
 fn protocol(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let name = call.arg(2).to_ascii_lowercase();
     let reply = &mut *call.reply;
     match name.as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(PROTOCOL_DOUBLE),
         b"bignum" => reply.big_number(b"1234567999999999999999999999999999999"),
         b"null" => reply.null(),
         b"array" | b"set" => {

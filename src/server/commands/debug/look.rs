@@ -30,9 +30,12 @@ pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         View::Str(bytes) => ValueRef::Bytes(bytes),
         View::Object(object) => ValueRef::Object(object),
     };
+    // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
+    let shared = matches!(value, ValueRef::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
-        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.address(),
+        if shared { i32::MAX } else { 1 },
         entry.encoding(),
         dump_payload(value, srv.config.rdbcompression).len() - PAYLOAD_FRAME,
         entry.access(),
