@@ -287,9 +287,7 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
 }
 
 fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
-    let failed = !super::info::facts(srv).last_bgsave_ok;
-    let stop = srv.config.stop_writes_on_bgsave_error && !srv.config.save.is_empty();
-    srv.exec.set_alarm(Alarm::DISK_ERROR, failed && stop);
+    srv.refresh_disk_alarm();
     Ok(())
 }
 

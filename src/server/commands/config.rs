@@ -130,6 +130,7 @@ pub const CONFIG_RESETSTAT: ServerCommand = row(
 
 fn resetstat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.stats.reset();
+    srv.persistence.reset_stats();
     srv.registry.reset_stats();
     call.reply.ok();
     Ok(())
