@@ -24,9 +24,7 @@ use world::{Outcome, World};
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .collect();
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
     files.sort();
     files
 }
@@ -58,18 +56,13 @@ fn replay(name: &str, blocks: &[Block]) -> Findings {
 impl Findings {
     fn compare(&mut self, name: &str, block: &Block, step: &Step, outcome: Outcome) {
         let reply_is_right = reply::matches(&step.reply, &outcome.reply);
-        let effects = if block.effects {
-            outcome.effects
-        } else {
-            step.effects.clone()
-        };
+        let effects = if block.effects { outcome.effects } else { step.effects.clone() };
         let effects_are_right = effects == step.effects;
         if !reply_is_right || !effects_are_right {
             let mut text = format!("{name}:{}: {}", step.line, step.text);
-            for (right, expected, got) in [
-                (reply_is_right, &step.reply, &outcome.reply),
-                (effects_are_right, &step.effects, &effects),
-            ] {
+            for (right, expected, got) in
+                [(reply_is_right, &step.reply, &outcome.reply), (effects_are_right, &step.effects, &effects)]
+            {
                 if !right {
                     text += &format!("\n    expected  {}", expected.join("\n              "));
                     text += &format!("\n    got       {}", got.join("\n              "));
@@ -77,11 +70,7 @@ impl Findings {
             }
             self.differences.push(text);
         }
-        let reply = if reply_is_right {
-            step.reply.clone()
-        } else {
-            outcome.reply
-        };
+        let reply = if reply_is_right { step.reply.clone() } else { outcome.reply };
         self.right.insert(step.line, [reply, effects].concat());
     }
 }
@@ -103,12 +92,7 @@ fn the_transcripts_hold() {
             differences.extend(findings.differences);
         }
     }
-    assert!(
-        differences.is_empty(),
-        "{} difference(s)\n{}\n",
-        differences.len(),
-        differences.join("\n")
-    );
+    assert!(differences.is_empty(), "{} difference(s)\n{}\n", differences.len(), differences.join("\n"));
 }
 
 #[test]
@@ -116,15 +100,10 @@ fn every_command_appears_in_a_transcript() {
     let mut requests = Vec::new();
     for path in files() {
         let blocks = transcript::parse(&fs::read_to_string(&path).unwrap()).unwrap();
-        requests.extend(
-            blocks
-                .into_iter()
-                .flat_map(|block| block.steps)
-                .filter_map(|step| match step.action {
-                    Action::Request(line) => Some(line),
-                    _ => None,
-                }),
-        );
+        requests.extend(blocks.into_iter().flat_map(|block| block.steps).filter_map(|step| match step.action {
+            Action::Request(line) => Some(line),
+            _ => None,
+        }));
     }
     rows::each_is_requested(&requests);
 }
@@ -138,9 +117,5 @@ fn a_difference_is_found_and_can_be_blessed() {
     assert_eq!(findings.differences.len(), 1, "{:?}", findings.differences);
     assert!(findings.differences[0].starts_with("test:3: > SET k v\n    expected  < +ok"));
     assert_eq!(transcript::with_outcomes(text, &findings.right), right);
-    assert!(
-        replay("test", &transcript::parse(right).unwrap())
-            .differences
-            .is_empty()
-    );
+    assert!(replay("test", &transcript::parse(right).unwrap()).differences.is_empty());
 }

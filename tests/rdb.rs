@@ -36,9 +36,7 @@ struct File {
 }
 
 fn data(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/rdb")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -56,11 +54,7 @@ fn content(value: ValueOwned) -> Content {
 
 fn read(name: &str) -> File {
     let bytes = data(name);
-    let options = ReadOptions {
-        limit: Some(bytes.len() as u64),
-        trailing: Trailing::Refuse,
-        ..ReadOptions::default()
-    };
+    let options = ReadOptions { limit: Some(bytes.len() as u64), trailing: Trailing::Refuse, ..ReadOptions::default() };
     let mut reader = Reader::new(&bytes[..], options);
     assert_eq!(reader.header().unwrap(), VERSION);
     let (mut file, mut db) = (File::default(), 0);
@@ -93,12 +87,7 @@ fn read(name: &str) -> File {
 }
 
 fn lasting(content: Content) -> Found {
-    Found {
-        content,
-        expire: None,
-        idle: None,
-        frequency: None,
-    }
+    Found { content, expire: None, idle: None, frequency: None }
 }
 
 /// What strings.commands makes.
@@ -136,10 +125,7 @@ fn strings() -> BTreeMap<(u64, Vec<u8>), Found> {
         (b"12345", b"the key is an integer"),
         (b"", b"the key is empty"),
         (b"\x00\xff binary \r\n key", b"\x00\x01\x02\xfe\xff"),
-        (
-            b"len:63",
-            b"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg",
-        ),
+        (b"len:63", b"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg"),
         (b"every-byte", &every_byte),
         (b"repeated", &b"abcdefgh".repeat(2000)),
         (b"random", &random),
@@ -148,14 +134,8 @@ fn strings() -> BTreeMap<(u64, Vec<u8>), Found> {
     for (key, value) in texts {
         put(key, lasting(Content::Str(value.to_vec())));
     }
-    let expiring = |at, content| Found {
-        expire: Some(at),
-        ..lasting(content)
-    };
-    put(
-        b"expires:late",
-        expiring(4_102_444_800_123, Content::Str(b"soon".to_vec())),
-    );
+    let expiring = |at, content| Found { expire: Some(at), ..lasting(content) };
+    put(b"expires:late", expiring(4_102_444_800_123, Content::Str(b"soon".to_vec())));
     put(b"expires:int", expiring(4_102_444_800_000, Content::Int(42)));
     entries.insert((3, b"other-db".to_vec()), lasting(Content::Str(b"yes".to_vec())));
     entries
@@ -188,30 +168,14 @@ fn lists_of_listpacks_and_plain_nodes() {
     let ints = "0 127 128 -1 -4096 4095 4096 -32768 32767 -8388608 8388607 -2147483648 2147483647 \
                 -9223372036854775808 9223372036854775807 9223372036854775808";
     let expected = BTreeMap::from([
-        (
-            (0, text("small")),
-            Found {
-                expire: Some(4_102_444_800_123),
-                ..list(["a", "b", "c", ""].map(text).into())
-            },
-        ),
+        ((0, text("small")), Found { expire: Some(4_102_444_800_123), ..list(["a", "b", "c", ""].map(text).into()) }),
         ((0, text("ints")), list(ints.split(' ').map(text).collect())),
-        (
-            (0, text("nodes")),
-            list((1..=1000).map(|i| text(&format!("element number {i}"))).collect()),
-        ),
+        ((0, text("nodes")), list((1..=1000).map(|i| text(&format!("element number {i}"))).collect())),
         (
             (0, text("sizes")),
-            list(
-                [("x", 63), ("y", 64), ("z", 4095), ("w", 4096)]
-                    .map(|(s, n)| text(&s.repeat(n)))
-                    .into(),
-            ),
+            list([("x", 63), ("y", 64), ("z", 4095), ("w", 4096)].map(|(s, n)| text(&s.repeat(n))).into()),
         ),
-        (
-            (0, text("plain")),
-            list(["before", &"p".repeat(200), "after"].map(text).into()),
-        ),
+        ((0, text("plain")), list(["before", &"p".repeat(200), "after"].map(text).into())),
     ]);
     assert_eq!(read("lists.rdb").entries, expected);
 }
@@ -219,31 +183,15 @@ fn lists_of_listpacks_and_plain_nodes() {
 #[test]
 fn access_times_of_both_policies() {
     let lru = read("lru.rdb");
-    let idle: Vec<_> = lru
-        .entries
-        .iter()
-        .map(|((_, key), found)| (&key[..], found.idle, found.frequency))
-        .collect();
-    let expected: [(&[u8], _, _); 4] = [
-        (b"both", Some(0), None),
-        (b"list", Some(0), None),
-        (b"often", Some(0), None),
-        (b"seldom", Some(1000), None),
-    ];
+    let idle: Vec<_> = lru.entries.iter().map(|((_, key), found)| (&key[..], found.idle, found.frequency)).collect();
+    let expected: [(&[u8], _, _); 4] =
+        [(b"both", Some(0), None), (b"list", Some(0), None), (b"often", Some(0), None), (b"seldom", Some(1000), None)];
     assert_eq!(idle, expected);
 
     let lfu = read("lfu.rdb");
-    let used: Vec<_> = lfu
-        .entries
-        .iter()
-        .map(|((_, key), found)| (&key[..], found.idle, found.frequency))
-        .collect();
-    let expected: [(&[u8], _, _); 4] = [
-        (b"both", None, Some(5)),
-        (b"list", None, Some(5)),
-        (b"often", None, Some(200)),
-        (b"seldom", None, Some(5)),
-    ];
+    let used: Vec<_> = lfu.entries.iter().map(|((_, key), found)| (&key[..], found.idle, found.frequency)).collect();
+    let expected: [(&[u8], _, _); 4] =
+        [(b"both", None, Some(5)), (b"list", None, Some(5)), (b"often", None, Some(200)), (b"seldom", None, Some(5))];
     assert_eq!(used, expected);
     assert_eq!(lfu.entries[&(0, b"both".to_vec())].expire, Some(4_102_444_800_123));
 }
@@ -259,50 +207,23 @@ fn a_type_without_a_decoder_is_named_with_its_key() {
             Err(error) => break error,
         }
     };
-    let RdbErrorKind::UnsupportedType { code, key } = &error.kind else {
-        panic!("{error}")
-    };
+    let RdbErrorKind::UnsupportedType { code, key } = &error.kind else { panic!("{error}") };
     let text = error.to_string();
-    assert!(
-        text.contains(type_name(*code).unwrap()) && text.contains(str::from_utf8(key).unwrap()),
-        "{text}"
-    );
+    assert!(text.contains(type_name(*code).unwrap()) && text.contains(str::from_utf8(key).unwrap()), "{text}");
 }
 
 #[test]
 fn a_check_passes_every_type_and_counts() {
     let now = Millis(1_700_000_000_000);
-    for (name, keys, expires) in [
-        ("types.rdb", 8, 2),
-        ("strings.rdb", 25, 2),
-        ("lists.rdb", 5, 1),
-        ("lru.rdb", 4, 1),
-    ] {
+    for (name, keys, expires) in [("types.rdb", 8, 2), ("strings.rdb", 25, 2), ("lists.rdb", 5, 1), ("lru.rdb", 4, 1)] {
         let bytes = data(name);
-        let options = ReadOptions {
-            limit: Some(bytes.len() as u64),
-            ..ReadOptions::default()
-        };
+        let options = ReadOptions { limit: Some(bytes.len() as u64), ..ReadOptions::default() };
         let mut notes = Vec::new();
         let checked = check(&bytes[..], options, now, |offset, note| notes.push((offset, note))).unwrap();
-        assert_eq!(
-            (checked.keys, checked.expires, checked.already_expired),
-            (keys, expires, 0),
-            "{name}"
-        );
-        assert_eq!(
-            notes.last(),
-            Some(&(bytes.len() as u64, Note::Checksum(Checksum::Verified))),
-            "{name}"
-        );
+        assert_eq!((checked.keys, checked.expires, checked.already_expired), (keys, expires, 0), "{name}");
+        assert_eq!(notes.last(), Some(&(bytes.len() as u64, Note::Checksum(Checksum::Verified))), "{name}");
         // The offset at which 7.0.15's own tool reports its first field.
-        let first = (
-            27,
-            Note::Aux {
-                name: b"redis-ver".to_vec(),
-                value: b"7.0.15".to_vec(),
-            },
-        );
+        let first = (27, Note::Aux { name: b"redis-ver".to_vec(), value: b"7.0.15".to_vec() });
         assert_eq!(notes[0], first, "{name}");
     }
 }
@@ -326,14 +247,8 @@ fn every_cut_of_a_real_file_is_an_error() {
         let bytes = data(name);
         for len in 0..bytes.len() {
             for limit in [None, Some(len as u64)] {
-                let options = ReadOptions {
-                    limit,
-                    ..ReadOptions::default()
-                };
-                assert!(
-                    check(&bytes[..len], options, Millis(0), |_, _| {}).is_err(),
-                    "{name} cut to {len}"
-                );
+                let options = ReadOptions { limit, ..ReadOptions::default() };
+                assert!(check(&bytes[..len], options, Millis(0), |_, _| {}).is_err(), "{name} cut to {len}");
             }
         }
     }
@@ -344,17 +259,10 @@ fn every_flipped_bit_of_a_real_file_is_an_error() {
     for name in ["strings.rdb", "types.rdb", "lfu.rdb"] {
         let mut bytes = data(name);
         let limit = Some(bytes.len() as u64);
-        let options = ReadOptions {
-            limit,
-            trailing: Trailing::Refuse,
-            ..ReadOptions::default()
-        };
+        let options = ReadOptions { limit, trailing: Trailing::Refuse, ..ReadOptions::default() };
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                check(&bytes[..], options, Millis(0), |_, _| {}).is_err(),
-                "{name}, bit {bit}"
-            );
+            assert!(check(&bytes[..], options, Millis(0), |_, _| {}).is_err(), "{name}, bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }

@@ -22,18 +22,12 @@ use std::path::Path;
 fn tree(folders: &[&str]) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources: Vec<Source> = folders.iter().flat_map(|folder| read_all(root, folder)).collect();
-    assert!(
-        sources.iter().any(|s| s.path == "src/lib.rs"),
-        "the walk does not find the sources"
-    );
+    assert!(sources.iter().any(|s| s.path == "src/lib.rs"), "the walk does not find the sources");
     sources
 }
 
 fn report(findings: Vec<Finding>) {
-    let lines: Vec<String> = findings
-        .iter()
-        .map(|f| format!("{}:{}: {}", f.path, f.line, f.what))
-        .collect();
+    let lines: Vec<String> = findings.iter().map(|f| format!("{}:{}: {}", f.path, f.line, f.what)).collect();
     assert!(lines.is_empty(), "{} finding(s)\n{}\n", lines.len(), lines.join("\n"));
 }
 

@@ -294,6 +294,14 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
+<<<<<<< HEAD
+=======
+fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
+    srv.refresh_disk_alarm();
+    Ok(())
+}
+
+>>>>>>> persist
 fn set_title(srv: &mut Server) -> Result<(), String> {
     if srv.config.set_proc_title {
         title::set(&srv.process_title());

@@ -9,26 +9,15 @@ use redstart::base::quote;
 pub fn lines(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     let rest = take(bytes, &mut lines);
-    assert!(
-        rest.is_empty(),
-        "bytes behind the reply: {:?}",
-        rest.escape_ascii().to_string()
-    );
+    assert!(rest.is_empty(), "bytes behind the reply: {:?}", rest.escape_ascii().to_string());
     lines
 }
 
 fn take<'a>(bytes: &'a [u8], lines: &mut Vec<String>) -> &'a [u8] {
-    let end = bytes
-        .windows(2)
-        .position(|w| w == b"\r\n")
-        .expect("a reply has a line end");
+    let end = bytes.windows(2).position(|w| w == b"\r\n").expect("a reply has a line end");
     let (head, rest) = (&bytes[..end], &bytes[end + 2..]);
     let text = std::str::from_utf8(&head[1..]);
-    let count = || {
-        text.ok()
-            .and_then(|t| t.parse::<i64>().ok())
-            .expect("a reply's header has a number")
-    };
+    let count = || text.ok().and_then(|t| t.parse::<i64>().ok()).expect("a reply's header has a number");
     match head[0] {
         b'$' if count() < 0 => lines.push("< _".into()),
         b'*' if count() < 0 => lines.push("< *_".into()),
@@ -39,11 +28,7 @@ fn take<'a>(bytes: &'a [u8], lines: &mut Vec<String>) -> &'a [u8] {
         }
         kind @ (b'*' | b'~' | b'>' | b'%' | b'|') => {
             lines.push(format!("< {}{}", kind as char, count()));
-            let elements = if matches!(kind, b'%' | b'|') {
-                2 * count()
-            } else {
-                count()
-            };
+            let elements = if matches!(kind, b'%' | b'|') { 2 * count() } else { count() };
             return (0..elements).fold(rest, |rest, _| take(rest, lines));
         }
         _ => lines.push(format!("< {}", String::from_utf8_lossy(head))),
@@ -92,12 +77,7 @@ fn node<'a>(rest: &mut std::slice::Iter<'a, String>) -> Option<Node<'a>> {
         None => 0,
     };
     let elements: Option<Vec<Node<'_>>> = (0..count).map(|_| node(rest)).collect();
-    Some(Node {
-        head,
-        unordered: head.len() < text.len(),
-        step,
-        elements: elements?,
-    })
+    Some(Node { head, unordered: head.len() < text.len(), step, elements: elements? })
 }
 
 fn same(expected: &Node<'_>, got: &Node<'_>) -> bool {

@@ -7,52 +7,30 @@ use redstart::command::FAMILIES;
 use redstart::command::spec::{Begin, DataCommand, READONLY, Spec, WRITE};
 
 fn rows() -> impl Iterator<Item = &'static Spec> {
-    FAMILIES
-        .iter()
-        .copied()
-        .flatten()
-        .map(|command: &DataCommand| &command.spec)
+    FAMILIES.iter().copied().flatten().map(|command: &DataCommand| &command.spec)
 }
 
 /// Has subcommands: its own row only says which.
 fn is_container(spec: &Spec) -> bool {
-    rows().any(|row| {
-        row.name
-            .strip_prefix(spec.name)
-            .is_some_and(|rest| rest.starts_with('|'))
-    })
+    rows().any(|row| row.name.strip_prefix(spec.name).is_some_and(|rest| rest.starts_with('|')))
 }
 
 pub fn each_is_requested(requests: &[String]) {
     let mut requested = BTreeSet::new();
     for line in requests {
         let words = quote::split_args(line.as_bytes()).expect("the request was split before");
-        let words: Vec<String> = words
-            .iter()
-            .map(|w| String::from_utf8_lossy(w).to_ascii_lowercase())
-            .collect();
+        let words: Vec<String> = words.iter().map(|w| String::from_utf8_lossy(w).to_ascii_lowercase()).collect();
         requested.insert(words[0].clone());
         requested.extend(words.get(1).map(|sub| format!("{}|{sub}", words[0])));
     }
-    let missing: Vec<&str> = rows()
-        .map(|row| row.name)
-        .filter(|&name| !requested.contains(name))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "no transcript has a request of: {}",
-        missing.join(" ")
-    );
+    let missing: Vec<&str> = rows().map(|row| row.name).filter(|&name| !requested.contains(name)).collect();
+    assert!(missing.is_empty(), "no transcript has a request of: {}", missing.join(" "));
 }
 
 #[test]
 fn names_are_sorted_within_a_family_and_unique() {
     for family in FAMILIES {
-        assert!(
-            family.is_sorted_by_key(|command| command.spec.name),
-            "{:?} …",
-            family[0].spec.name
-        );
+        assert!(family.is_sorted_by_key(|command| command.spec.name), "{:?} …", family[0].spec.name);
     }
     let names: BTreeSet<&str> = rows().map(|row| row.name).collect();
     assert_eq!(names.len(), rows().count(), "a name stands in two rows");
@@ -72,17 +50,9 @@ fn a_row_says_everything() {
     for row in rows() {
         let texts = [row.name, row.since, row.summary];
         assert!(texts.iter().all(|text| !text.is_empty()), "{} lacks a text", row.name);
-        assert!(
-            !row.complexity.is_empty() || is_container(row),
-            "{} lacks its complexity",
-            row.name
-        );
+        assert!(!row.complexity.is_empty() || is_container(row), "{} lacks its complexity", row.name);
         assert!(row.arity != 0, "{} has no arity", row.name);
-        assert!(
-            row.name.bytes().all(|b| !b.is_ascii_uppercase()),
-            "{} is not lower case",
-            row.name
-        );
+        assert!(row.name.bytes().all(|b| !b.is_ascii_uppercase()), "{} is not lower case", row.name);
     }
 }
 
@@ -123,10 +93,7 @@ fn sequence(mut rest: &str) -> (usize, bool, &str) {
         rest = rest.trim_start();
         match rest.chars().next() {
             Some('[') => {
-                rest = sequence(&rest[1..])
-                    .2
-                    .strip_prefix(']')
-                    .expect("an option ends in a bracket");
+                rest = sequence(&rest[1..]).2.strip_prefix(']').expect("an option ends in a bracket");
                 open = true;
             }
             Some('<') => {

@@ -59,20 +59,14 @@ impl World {
     pub fn expire(&mut self) -> Outcome {
         let mut fx = all_effects();
         while self.ks.expire_slice(self.now, EXPIRE_BUDGET, &mut fx) {}
-        Outcome {
-            reply: Vec::new(),
-            effects: effect_lines(&fx),
-        }
+        Outcome { reply: Vec::new(), effects: effect_lines(&fx) }
     }
 
     pub fn request(&mut self, line: &str) -> Outcome {
         let words = quote::split_args(line.as_bytes()).unwrap_or_else(|| panic!("unbalanced quotes: {line}"));
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         if let Some(reply) = self.server_command(&words) {
-            return Outcome {
-                reply: vec![format!("< {reply}")],
-                effects: Vec::new(),
-            };
+            return Outcome { reply: vec![format!("< {reply}")], effects: Vec::new() };
         }
         let argv = Argv::from_args(&words);
         let mut reply = ReplyBuf::new(self.proto);
@@ -88,52 +82,29 @@ impl World {
         if fx.dirty > 0 && fx.replicate == Replicate::Verbatim {
             fx.ops.push(Op { db: self.db, argv });
         }
-        let reply = if fx.block.is_some() {
-            Vec::new()
-        } else {
-            reply::lines(reply.bytes())
-        };
-        Outcome {
-            reply,
-            effects: effect_lines(&fx),
-        }
+        let reply = if fx.block.is_some() { Vec::new() } else { reply::lines(reply.bytes()) };
+        Outcome { reply, effects: effect_lines(&fx) }
     }
 
     fn run(&mut self, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) -> Result<(), CmdError> {
         let name = String::from_utf8_lossy(args.get(0)).to_ascii_lowercase();
         let sub = args.opt(1).map(|sub| String::from_utf8_lossy(sub).to_ascii_lowercase());
         let sub = sub.and_then(|sub| self.commands.get(format!("{name}|{sub}").as_str()));
-        let command = *sub
-            .or_else(|| self.commands.get(name.as_str()))
-            .unwrap_or_else(|| panic!("{name} is no data command"));
+        let command =
+            *sub.or_else(|| self.commands.get(name.as_str())).unwrap_or_else(|| panic!("{name} is no data command"));
         if !command.spec.arity_fits(args.len()) {
             return Err(CmdError::Arity(command.spec.name.into()));
         }
-        let caller = Caller {
-            db: self.db,
-            ..Caller::default()
-        };
-        let mut call = Call {
-            args,
-            caller,
-            now: self.now,
-            reply,
-            fx,
-        };
+        let caller = Caller { db: self.db, ..Caller::default() };
+        let mut call = Call { args, caller, now: self.now, reply, fx };
         let result = (command.run)(&mut self.ks, &mut call);
         let silent = fx.dirty == 0 && fx.replicate == Replicate::Verbatim;
-        assert!(
-            silent || !command.spec.flags.has(READONLY),
-            "{name} is read-only and changes the data"
-        );
+        assert!(silent || !command.spec.flags.has(READONLY), "{name} is read-only and changes the data");
         result
     }
 
     fn server_command(&mut self, words: &[&[u8]]) -> Option<&'static str> {
-        let words: Vec<&str> = words
-            .iter()
-            .map(|word| std::str::from_utf8(word).unwrap_or(""))
-            .collect();
+        let words: Vec<&str> = words.iter().map(|word| std::str::from_utf8(word).unwrap_or("")).collect();
         match words[..] {
             [name, db] if name.eq_ignore_ascii_case("select") => {
                 self.db = DbId(db.parse().unwrap_or_else(|_| panic!("SELECT {db}")));
@@ -161,15 +132,8 @@ impl World {
 
 /// Effects of which all are recorded.
 fn all_effects() -> Effects {
-    let wants = Wants {
-        ops: true,
-        touched: true,
-        events: Class(u16::MAX),
-    };
-    Effects {
-        wants,
-        ..Effects::default()
-    }
+    let wants = Wants { ops: true, touched: true, events: Class(u16::MAX) };
+    Effects { wants, ..Effects::default() }
 }
 
 /// Operations, then events, then what the caller waits for, each in order.
@@ -187,9 +151,7 @@ fn effect_lines(fx: &Effects) -> Vec<String> {
         ));
     }
     if let Some(block) = &fx.block {
-        let until = block
-            .deadline
-            .map_or("forever".to_string(), |at| format!("until {}", at.0));
+        let until = block.deadline.map_or("forever".to_string(), |at| format!("until {}", at.0));
         lines.push(format!("~ wait{} {until}", words(block.keys.iter().map(|key| &**key))));
     }
     lines
@@ -197,11 +159,7 @@ fn effect_lines(fx: &Effects) -> Vec<String> {
 
 /// Nothing for database 0, of which nearly all lines are.
 fn in_db(db: DbId) -> String {
-    if db.0 == 0 {
-        String::new()
-    } else {
-        format!("db{} ", db.0)
-    }
+    if db.0 == 0 { String::new() } else { format!("db{} ", db.0) }
 }
 
 /// Each word with a blank before it; quoted when it would not read back as one.

@@ -18,15 +18,9 @@ fn values_are_set_together_or_not_at_all() {
     let server = Server::start();
     let mut client = server.client();
     assert_eq!(set(&mut client, &["timeout", "100", "maxmemory", "1gb"]), "OK");
-    assert_eq!(
-        (client.config("timeout"), client.config("maxmemory")),
-        ("100".into(), "1073741824".into())
-    );
+    assert_eq!((client.config("timeout"), client.config("maxmemory")), ("100".into(), "1073741824".into()));
     let bad = set(&mut client, &["timeout", "1", "maxmemory-policy", "none"]);
-    assert!(
-        bad.starts_with("ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - "),
-        "{bad}"
-    );
+    assert!(bad.starts_with("ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - "), "{bad}");
     assert_eq!(client.config("timeout"), "100");
     assert_eq!(
         set(&mut client, &["port", "1", "daemonize", "yes"]),
@@ -45,10 +39,7 @@ fn a_value_that_cannot_take_effect_leaves_the_old_ones() {
     let port = taken.port.to_string();
     let text = refusal("port", "Unable to listen on this port. Check server logs.");
     assert_eq!(set(&mut client, &["maxmemory", "1gb", "port", &port]), text);
-    assert_eq!(
-        (client.config("port"), client.config("maxmemory")),
-        (server.port.to_string(), "0".into())
-    );
+    assert_eq!((client.config("port"), client.config("maxmemory")), (server.port.to_string(), "0".into()));
     // An address for documentation, which no machine has.
     let text = refusal("bind", "Failed to bind to specified addresses.");
     assert_eq!(set(&mut client, &["bind", "192.0.2.1"]), text);
@@ -63,10 +54,8 @@ fn more_clients_than_files_are_refused_with_a_number_that_fits() {
     let server = Server::start();
     let mut client = server.client();
     let text = set(&mut client, &["maxclients", "4000000000"]);
-    let start = refusal(
-        "maxclients",
-        "The operating system is not able to handle the specified number of clients, try with ",
-    );
+    let start =
+        refusal("maxclients", "The operating system is not able to handle the specified number of clients, try with ");
     let fits = text.strip_prefix(&start).expect(&text);
     assert_eq!(client.config("maxclients"), "10000");
     assert_eq!(set(&mut client, &["maxclients", fits]), "OK");
@@ -85,10 +74,7 @@ fn listeners_move_while_clients_stay() {
     assert_eq!(set(&mut client, &["bind", "127.0.0.1 -192.0.2.1"]), "OK");
     assert_eq!(client.config("bind"), "127.0.0.1 -192.0.2.1");
     assert_eq!(Client::connect(port).ask(&["ECHO", "b"]), bulk("b"));
-    assert_eq!(
-        client.info("listener0"),
-        format!("name=tcp,bind=127.0.0.1,bind=-192.0.2.1,port={port}")
-    );
+    assert_eq!(client.info("listener0"), format!("name=tcp,bind=127.0.0.1,bind=-192.0.2.1,port={port}"));
     assert_eq!(set(&mut client, &["port", "0"]), "OK");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     use std::io::{Read, Write};
@@ -103,20 +89,14 @@ fn listeners_move_while_clients_stay() {
 fn dir_is_protected_and_absolute() {
     let server = Server::start();
     let mut client = server.client();
-    assert_eq!(
-        set(&mut client, &["dir", "/"]),
-        refusal("dir", "can't set protected config")
-    );
+    assert_eq!(set(&mut client, &["dir", "/"]), refusal("dir", "can't set protected config"));
     let server = Server::with_config("enable-protected-configs local\n");
     let mut client = server.client();
     let below = server.folder.join("below");
     std::fs::create_dir(&below).unwrap();
     assert_eq!(set(&mut client, &["dir", "below"]), "OK");
     assert_eq!(client.config("dir"), below.display().to_string());
-    assert_eq!(
-        set(&mut client, &["dir", "nosuch"]),
-        refusal("dir", "No such file or directory")
-    );
+    assert_eq!(set(&mut client, &["dir", "nosuch"]), refusal("dir", "No such file or directory"));
     assert_eq!(client.config("dir"), below.display().to_string());
 }
 
@@ -139,16 +119,10 @@ fn changes_take_effect_at_once() {
     assert_eq!(set(&mut client, &["hz", "100", "dynamic-hz", "no"]), "OK");
     assert_eq!(client.info("hz"), "100");
     client.ask(&["SET", "n", "5"]);
-    assert_eq!(
-        set(&mut client, &["maxmemory-policy", "allkeys-lfu", "maxmemory", "1gb"]),
-        "OK"
-    );
+    assert_eq!(set(&mut client, &["maxmemory-policy", "allkeys-lfu", "maxmemory", "1gb"]), "OK");
     assert_eq!(client.ask(&["OBJECT", "REFCOUNT", "n"]), crate::harness::Reply::Int(1));
     assert_eq!(set(&mut client, &["maxmemory", "1"]), "OK");
-    assert_eq!(
-        client.ask(&["SET", "m", "5"]),
-        error("OOM command not allowed when used memory > 'maxmemory'.")
-    );
+    assert_eq!(client.ask(&["SET", "m", "5"]), error("OOM command not allowed when used memory > 'maxmemory'."));
     assert_eq!(set(&mut client, &["maxmemory", "0"]), "OK");
     assert_eq!(client.ask(&["SET", "m", "5"]), status("OK"));
     assert_eq!(set(&mut client, &["proto-max-bulk-len", "1mb"]), "OK");
@@ -190,7 +164,5 @@ fn the_log_talks_as_much_as_it_is_told_to() {
     drop(server.client());
     assert_eq!(set(&mut client, &["loglevel", "verbose"]), "OK");
     drop(server.client());
-    wait_until("the line about a closed connection", || {
-        server.log().contains("Client closed connection")
-    });
+    wait_until("the line about a closed connection", || server.log().contains("Client closed connection"));
 }

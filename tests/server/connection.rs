@@ -10,9 +10,7 @@ fn own(client: &mut Client, field: &str) -> String {
 }
 
 fn field_of(line: &str, field: &str) -> String {
-    let value = line
-        .split_whitespace()
-        .find_map(|f| f.strip_prefix(&format!("{field}=")));
+    let value = line.split_whitespace().find_map(|f| f.strip_prefix(&format!("{field}=")));
     value.unwrap_or_else(|| panic!("{field} in {line}")).to_string()
 }
 
@@ -20,29 +18,15 @@ fn field_of(line: &str, field: &str) -> String {
 fn hello_switches_the_protocol_and_introduces_the_server() {
     let server = Server::start();
     let mut client = server.client();
-    let Reply::Map(map) = client.ask(&["HELLO", "3", "SETNAME", "me"]) else {
-        panic!("a map")
-    };
-    assert_eq!(
-        map[..4],
-        [bulk("server"), bulk("redis"), bulk("version"), bulk("7.2.4")]
-    );
+    let Reply::Map(map) = client.ask(&["HELLO", "3", "SETNAME", "me"]) else { panic!("a map") };
+    assert_eq!(map[..4], [bulk("server"), bulk("redis"), bulk("version"), bulk("7.2.4")]);
     assert_eq!(map[4..6], [bulk("proto"), Reply::Int(3)]);
     assert_eq!(map[12..], [bulk("modules"), Reply::Array(vec![])]);
     assert_eq!(client.ask(&["CLIENT", "GETNAME"]), bulk("me"));
-    assert_eq!(
-        (own(&mut client, "resp"), own(&mut client, "name")),
-        ("3".into(), "me".into())
-    );
+    assert_eq!((own(&mut client, "resp"), own(&mut client, "name")), ("3".into(), "me".into()));
     assert!(matches!(client.ask(&["HELLO", "2"]), Reply::Array(_)));
-    assert_eq!(
-        client.ask(&["HELLO", "4"]),
-        error("NOPROTO unsupported protocol version")
-    );
-    assert_eq!(
-        client.ask(&["HELLO", "3", "NOSUCH"]),
-        error("ERR Syntax error in HELLO option 'NOSUCH'")
-    );
+    assert_eq!(client.ask(&["HELLO", "4"]), error("NOPROTO unsupported protocol version"));
+    assert_eq!(client.ask(&["HELLO", "3", "NOSUCH"]), error("ERR Syntax error in HELLO option 'NOSUCH'"));
     assert_eq!(own(&mut client, "resp"), "2");
 }
 
@@ -53,22 +37,14 @@ fn a_password_keeps_strangers_out() {
     let noauth = error("NOAUTH Authentication required.");
     let wrong = error("WRONGPASS invalid username-password pair or user is disabled.");
     assert_eq!(client.ask(&["GET", "a"]), noauth);
-    assert!(
-        client
-            .ask(&["HELLO", "3"])
-            .text()
-            .starts_with("NOAUTH HELLO must be called")
-    );
+    assert!(client.ask(&["HELLO", "3"]).text().starts_with("NOAUTH HELLO must be called"));
     assert_eq!(client.ask(&["AUTH", "secre"]), wrong);
     assert_eq!(client.ask(&["AUTH", "other", "secret"]), wrong);
     assert_eq!(client.ask(&["AUTH", "default", "secret"]), status("OK"));
     assert_eq!(client.ask(&["GET", "a"]), Reply::Nil);
     assert_eq!(client.ask(&["RESET"]), status("RESET"));
     assert_eq!(client.ask(&["GET", "a"]), noauth);
-    assert!(matches!(
-        client.ask(&["HELLO", "3", "AUTH", "default", "secret"]),
-        Reply::Map(_)
-    ));
+    assert!(matches!(client.ask(&["HELLO", "3", "AUTH", "default", "secret"]), Reply::Map(_)));
     assert_eq!(client.ask(&["GET", "a"]), Reply::Nil);
 }
 
@@ -76,12 +52,7 @@ fn a_password_keeps_strangers_out() {
 fn without_a_password_auth_says_so() {
     let server = Server::start();
     let mut client = server.client();
-    assert!(
-        client
-            .ask(&["AUTH", "x"])
-            .text()
-            .starts_with("ERR AUTH <password> called without any password")
-    );
+    assert!(client.ask(&["AUTH", "x"]).text().starts_with("ERR AUTH <password> called without any password"));
     assert_eq!(client.ask(&["AUTH", "default", "x"]), status("OK"));
 }
 
@@ -100,14 +71,7 @@ fn ping_has_another_form_for_who_listens_in_resp2() {
 fn reset_begins_anew() {
     let server = Server::start();
     let mut client = server.client();
-    for command in [
-        "SELECT 3",
-        "CLIENT SETNAME me",
-        "CLIENT NO-TOUCH on",
-        "WATCH a",
-        "MULTI",
-        "GET a",
-    ] {
+    for command in ["SELECT 3", "CLIENT SETNAME me", "CLIENT NO-TOUCH on", "WATCH a", "MULTI", "GET a"] {
         client.ask(&command.split(' ').collect::<Vec<_>>());
     }
     assert_eq!(client.ask(&["RESET"]), status("RESET"));
@@ -154,10 +118,7 @@ fn client_list_shows_each_connection_in_one_line() {
     let text = client.ask(&["CLIENT", "LIST"]).text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
-    let names: Vec<&str> = lines[0]
-        .split_whitespace()
-        .map(|f| f.split_once('=').unwrap().0)
-        .collect();
+    let names: Vec<&str> = lines[0].split_whitespace().map(|f| f.split_once('=').unwrap().0).collect();
     let wanted = "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp \
                   obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
     assert_eq!(names, wanted.split_whitespace().collect::<Vec<_>>());
@@ -175,15 +136,10 @@ fn client_list_shows_each_connection_in_one_line() {
 fn an_ended_connection_takes_no_element_with_it() {
     let server = Server::start();
     let (mut client, mut waiter) = (server.client(), server.client());
-    let Reply::Int(id) = waiter.ask(&["CLIENT", "ID"]) else {
-        panic!("an id")
-    };
+    let Reply::Int(id) = waiter.ask(&["CLIENT", "ID"]) else { panic!("an id") };
     waiter.send(&["BLPOP", "queue", "0"]);
     wait_until("the waiter to wait", || {
-        field_of(
-            &client.ask(&["CLIENT", "LIST", "ID", &id.to_string(), "0"]).text(),
-            "flags",
-        ) == "b"
+        field_of(&client.ask(&["CLIENT", "LIST", "ID", &id.to_string(), "0"]).text(), "flags") == "b"
     });
     client.send_raw(format!("CLIENT KILL ID {id}\r\nRPUSH queue kept\r\nLRANGE queue 0 -1\r\n").as_bytes());
     assert_eq!((client.reply(), client.reply()), (Reply::Int(1), Reply::Int(1)));
@@ -195,14 +151,8 @@ fn an_ended_connection_takes_no_element_with_it() {
 fn client_kill_finds_whom_it_means_and_answers_itself_first() {
     let server = Server::start();
     let mut client = server.client();
-    assert_eq!(
-        client.ask(&["CLIENT", "KILL", "1.2.3.4:5"]),
-        error("ERR No such client")
-    );
-    assert_eq!(
-        client.ask(&["CLIENT", "KILL", "MAXAGE", "1000", "SKIPME", "no"]),
-        Reply::Int(0)
-    );
+    assert_eq!(client.ask(&["CLIENT", "KILL", "1.2.3.4:5"]), error("ERR No such client"));
+    assert_eq!(client.ask(&["CLIENT", "KILL", "MAXAGE", "1000", "SKIPME", "no"]), Reply::Int(0));
     let addr = own(&mut client, "addr");
     assert_eq!(client.ask(&["CLIENT", "KILL", "ADDR", &addr]), Reply::Int(0));
     assert_eq!(client.ask(&["CLIENT", "KILL", &addr]), status("OK"));
@@ -213,19 +163,12 @@ fn client_kill_finds_whom_it_means_and_answers_itself_first() {
 fn client_unblock_ends_a_wait_in_either_way() {
     let server = Server::start();
     let (mut client, mut waiter) = (server.client(), server.client());
-    let Reply::Int(id) = waiter.ask(&["CLIENT", "ID"]) else {
-        panic!("an id")
-    };
+    let Reply::Int(id) = waiter.ask(&["CLIENT", "ID"]) else { panic!("an id") };
     let id = id.to_string();
     assert_eq!(client.ask(&["CLIENT", "UNBLOCK", &id]), Reply::Int(0));
-    for (why, answer) in [
-        ("TIMEOUT", Reply::Nil),
-        ("ERROR", error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
-    ] {
+    for (why, answer) in [("TIMEOUT", Reply::Nil), ("ERROR", error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))] {
         waiter.send(&["BLPOP", "nothing", "0"]);
-        wait_until("the wait to end", || {
-            client.ask(&["CLIENT", "UNBLOCK", &id, why]) == Reply::Int(1)
-        });
+        wait_until("the wait to end", || client.ask(&["CLIENT", "UNBLOCK", &id, why]) == Reply::Int(1));
         assert_eq!(waiter.reply(), answer);
     }
 }
@@ -310,10 +253,7 @@ fn debug_populate_makes_keys_and_leaves_those_there_are() {
 
 #[test]
 fn debug_segfault_and_panic_end_the_process_with_a_report() {
-    for (subcommand, word) in [
-        ("SEGFAULT", "crashed by signal: 11"),
-        ("PANIC", "DEBUG PANIC called at Unix time"),
-    ] {
+    for (subcommand, word) in [("SEGFAULT", "crashed by signal: 11"), ("PANIC", "DEBUG PANIC called at Unix time")] {
         let mut server = Server::with_config(DEBUG);
         let mut client = server.client();
         client.send(&["DEBUG", subcommand]);

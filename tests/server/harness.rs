@@ -51,11 +51,7 @@ impl Folder {
     #[allow(clippy::new_without_default, reason = "each one is another folder")]
     pub fn new() -> Folder {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!(
-            "redstart-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("redstart-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
         Folder(path)
@@ -93,11 +89,7 @@ impl Drop for Folder {
 
 /// Starts the binary in `folder`, standard output and standard error appended to its file `stdout`.
 fn spawn(folder: &Folder, args: &[&str], environment: &[(&str, &str)]) -> Child {
-    let out = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(folder.join("stdout"))
-        .unwrap();
+    let out = OpenOptions::new().create(true).append(true).open(folder.join("stdout")).unwrap();
     Command::new(binary())
         .args(args)
         .envs(environment.iter().copied())
@@ -121,10 +113,7 @@ pub fn run(folder: &Folder, args: &[&str]) -> Ended {
     let before = folder.read("stdout").len();
     let mut child = spawn(folder, args, &[]);
     let code = wait_for_exit(&mut child).code();
-    Ended {
-        code,
-        output: folder.read("stdout").split_off(before),
-    }
+    Ended { code, output: folder.read("stdout").split_off(before) }
 }
 
 #[track_caller]
@@ -166,10 +155,7 @@ impl Server {
     #[track_caller]
     pub fn in_folder(folder: Folder, text: &str) -> Server {
         let make = |folder: &Folder, port: u16| {
-            let name = folder.write(
-                "redis.conf",
-                &format!("port {port}\ndir {}\n{text}", folder.path().display()),
-            );
+            let name = folder.write("redis.conf", &format!("port {port}\ndir {}\n{text}", folder.path().display()));
             vec![name]
         };
         Server::launch(folder, make, &[])
@@ -194,10 +180,7 @@ impl Server {
                 return server;
             }
             let said = server.folder.read("stdout").split_off(before);
-            assert!(
-                said.contains("in use"),
-                "the server ended at its start and said:\n{said}"
-            );
+            assert!(said.contains("in use"), "the server ended at its start and said:\n{said}");
             folder = server.into_folder();
         }
         panic!("no free port in five tries");
@@ -270,10 +253,7 @@ impl Drop for Server {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
-            eprintln!(
-                "the end of the log:\n{}",
-                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
-            );
+            eprintln!("the end of the log:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         }
     }
 }
@@ -284,9 +264,7 @@ pub struct Daemon(pub Pid);
 impl Daemon {
     #[track_caller]
     pub fn from_pid_file(folder: &Folder, name: &str) -> Daemon {
-        Daemon(Pid::from_raw(
-            folder.read(name).trim().parse().expect("a pid in the pid file"),
-        ))
+        Daemon(Pid::from_raw(folder.read(name).trim().parse().expect("a pid in the pid file")))
     }
 
     pub fn is_alive(&self) -> bool {
@@ -371,9 +349,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream: BufReader::new(stream),
-        }
+        Client { stream: BufReader::new(stream) }
     }
 
     /// One command and its reply.
@@ -433,11 +409,7 @@ impl Client {
     fn line(&mut self) -> String {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).unwrap();
-        assert!(
-            line.ends_with(b"\r\n"),
-            "the connection ended after {:?}",
-            String::from_utf8_lossy(&line)
-        );
+        assert!(line.ends_with(b"\r\n"), "the connection ended after {:?}", String::from_utf8_lossy(&line));
         line.truncate(line.len() - 2);
         String::from_utf8_lossy(&line).into_owned()
     }
@@ -464,10 +436,7 @@ impl Client {
     pub fn info(&mut self, field: &str) -> String {
         let text = self.ask(&["INFO", "everything"]).text();
         let start = format!("{field}:");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&start))
-            .unwrap_or("")
-            .to_string()
+        text.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("").to_string()
     }
 }
 
@@ -492,14 +461,8 @@ mod tests {
         assert_eq!(client.reply(), Reply::Int(-3));
         assert_eq!(client.reply(), bulk("\r\n"));
         assert_eq!(client.reply(), Reply::Nil);
-        assert_eq!(
-            client.reply(),
-            Reply::Array(vec![Reply::Nil, Reply::Array(vec![Reply::Int(1)])])
-        );
-        assert_eq!(
-            client.reply(),
-            Reply::Map(vec![status("a"), Reply::Other(',', "1.5".to_string())])
-        );
+        assert_eq!(client.reply(), Reply::Array(vec![Reply::Nil, Reply::Array(vec![Reply::Int(1)])]));
+        assert_eq!(client.reply(), Reply::Map(vec![status("a"), Reply::Other(',', "1.5".to_string())]));
         assert_eq!(client.reply(), Reply::Nil);
         assert_eq!(client.until_closed(), b"");
     }

@@ -6,10 +6,7 @@ fn heads(client: &mut Client, sections: &[&str]) -> Vec<String> {
     let request: Vec<&str> = std::iter::once("INFO").chain(sections.iter().copied()).collect();
     let text = client.ask(&request).text();
     assert!(text.is_empty() || text.ends_with("\r\n"), "{text:?}");
-    text.lines()
-        .filter_map(|line| line.strip_prefix("# "))
-        .map(str::to_owned)
-        .collect()
+    text.lines().filter_map(|line| line.strip_prefix("# ")).map(str::to_owned).collect()
 }
 
 #[test]
@@ -54,10 +51,7 @@ fn the_process_is_described_truly() {
     assert_eq!(client.info("redis_version"), "7.2.4");
     assert_eq!(client.info("process_id"), server.pid().to_string());
     assert_eq!(client.info("tcp_port"), server.port.to_string());
-    assert_eq!(
-        client.info("config_file"),
-        server.folder.join("redis.conf").display().to_string()
-    );
+    assert_eq!(client.info("config_file"), server.folder.join("redis.conf").display().to_string());
     assert_eq!(client.info("run_id").len(), 40);
     assert_ne!(client.info("run_id"), client.info("master_replid"));
     assert_eq!(client.info("role"), "master");
@@ -78,24 +72,14 @@ fn counters_count_until_they_are_reset() {
     client.ask(&["INCR", "k"]);
     assert!(client.info("cmdstat_set").starts_with("calls=1,usec="));
     assert!(client.info("cmdstat_set").ends_with(",rejected_calls=1,failed_calls=0"));
-    assert!(
-        client
-            .info("cmdstat_incr")
-            .ends_with(",rejected_calls=0,failed_calls=1")
-    );
+    assert!(client.info("cmdstat_incr").ends_with(",rejected_calls=0,failed_calls=1"));
     assert_eq!(client.info("errorstat_ERR"), "count=2");
     assert_eq!(client.info("total_error_replies"), "2");
-    assert_eq!(
-        (client.info("keyspace_hits"), client.info("keyspace_misses")),
-        ("1".into(), "1".into())
-    );
+    assert_eq!((client.info("keyspace_hits"), client.info("keyspace_misses")), ("1".into(), "1".into()));
     assert_eq!(client.info("db0"), "keys=1,expires=0,avg_ttl=0");
     assert_eq!(client.info("rdb_changes_since_last_save"), "1");
     assert_eq!(client.ask(&["CONFIG", "RESETSTAT"]), status("OK"));
-    assert_eq!(
-        (client.info("keyspace_hits"), client.info("errorstat_ERR")),
-        ("0".into(), String::new())
-    );
+    assert_eq!((client.info("keyspace_hits"), client.info("errorstat_ERR")), ("0".into(), String::new()));
     assert_eq!(client.info("cmdstat_set"), "");
 }
 
@@ -121,11 +105,7 @@ fn average_ttl_and_expired_keys() {
     client.ask(&["SET", "b", "1", "PX", "1"]);
     crate::harness::wait_until("the key to expire", || client.info("expired_keys") == "1");
     let db = client.info("db0");
-    let ttl: u64 = db
-        .strip_prefix("keys=1,expires=1,avg_ttl=")
-        .expect(&db)
-        .parse()
-        .unwrap();
+    let ttl: u64 = db.strip_prefix("keys=1,expires=1,avg_ttl=").expect(&db).parse().unwrap();
     assert!((60_000..=100_000).contains(&ttl), "{ttl}");
     let lag: u64 = client.info("expire_lag_ms").parse().unwrap();
     assert!(lag < 60_000, "{lag}");
@@ -138,24 +118,16 @@ fn command_describes_itself() {
     let count = client.ask(&["COMMAND", "COUNT"]);
     assert_eq!(count, Reply::Int(client.ask(&["COMMAND"]).list().len() as i64));
     let info = client.ask(&["COMMAND", "INFO", "GET", "nosuch", "config|get"]);
-    let [get, missing, subcommand] = info.list() else {
-        panic!("{info:?}")
-    };
+    let [get, missing, subcommand] = info.list() else { panic!("{info:?}") };
     let words = |names: &[&str]| Reply::Array(names.iter().map(|name| status(name)).collect());
-    assert_eq!(
-        get.list()[..3],
-        [bulk("get"), Reply::Int(2), words(&["readonly", "fast"])]
-    );
+    assert_eq!(get.list()[..3], [bulk("get"), Reply::Int(2), words(&["readonly", "fast"])]);
     assert_eq!(get.list()[3..6], [Reply::Int(1), Reply::Int(1), Reply::Int(1)]);
     assert_eq!(get.list()[6], words(&["@read", "@string", "@fast"]));
     assert_eq!(*missing, Reply::Nil);
     assert_eq!(subcommand.list()[0], bulk("config|get"));
     let names = client.ask(&["COMMAND", "LIST", "FILTERBY", "PATTERN", "config|*set"]);
     assert_eq!(names.list(), [bulk("config|set")]);
-    assert_eq!(
-        client.ask(&["COMMAND", "LIST", "FILTERBY", "ACLCAT", "nosuch"]).list(),
-        []
-    );
+    assert_eq!(client.ask(&["COMMAND", "LIST", "FILTERBY", "ACLCAT", "nosuch"]).list(), []);
     assert_eq!(client.ask(&["COMMAND", "LIST", "FILTERBY"]).text(), "ERR syntax error");
     let docs = client.ask(&["COMMAND", "DOCS", "nosuch", "echo"]);
     assert_eq!(docs.list().len(), 2);
@@ -177,19 +149,11 @@ fn keys_are_found_in_a_command() {
     assert_eq!(keys(&["object", "encoding", "k"]), "k");
     assert_eq!(keys(&["nosuch", "a"]), "ERR Invalid command specified");
     assert_eq!(keys(&["ping", "a"]), "ERR The command has no key arguments");
-    assert_eq!(
-        keys(&["get", "a", "b"]),
-        "ERR Invalid number of arguments specified for command"
-    );
+    assert_eq!(keys(&["get", "a", "b"]), "ERR Invalid number of arguments specified for command");
     let flags = |client: &mut Client, words: &[&str]| {
         let request: Vec<&str> = ["COMMAND", "GETKEYSANDFLAGS"].iter().chain(words).copied().collect();
         let reply = client.ask(&request);
-        reply.list()[0].list()[1]
-            .list()
-            .iter()
-            .map(Reply::text)
-            .collect::<Vec<_>>()
-            .join(" ")
+        reply.list()[0].list()[1].list().iter().map(Reply::text).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(flags(&mut client, &["SET", "a", "1", "EX", "9"]), "OW update");
     assert_eq!(flags(&mut client, &["SET", "a", "1", "get"]), "RW access update");

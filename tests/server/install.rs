@@ -8,17 +8,9 @@ use std::process::Command;
 fn install(prefix: &str) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/install.sh");
     let bin = binary();
-    let output = Command::new(script)
-        .arg(prefix)
-        .env("BIN_DIR", bin.parent().unwrap())
-        .output()
-        .unwrap();
+    let output = Command::new(script).arg(prefix).env("BIN_DIR", bin.parent().unwrap()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     said
 }
 
@@ -27,11 +19,7 @@ fn a2_what_was_installed_runs_and_a_second_time_changes_nothing() {
     let folder = Folder::new();
     let prefix = folder.join("prefix").to_str().unwrap().to_string();
     let first = install(&prefix);
-    for name in [
-        "bin/redis-server",
-        "etc/redis.conf",
-        "lib/systemd/system/redstart.service",
-    ] {
+    for name in ["bin/redis-server", "etc/redis.conf", "lib/systemd/system/redstart.service"] {
         assert!(folder.join(&format!("prefix/{name}")).is_file(), "{name}");
         assert!(first.contains(&format!("wrote  {prefix}/{name}")), "{first}");
     }
@@ -39,9 +27,7 @@ fn a2_what_was_installed_runs_and_a_second_time_changes_nothing() {
     assert!(!second.contains("wrote") && !second.contains("made"), "{second}");
 
     let conf = format!("{prefix}/etc/redis.conf");
-    let server = Server::with_args(folder, |port| {
-        vec![conf.clone(), "--port".to_string(), port.to_string()]
-    });
+    let server = Server::with_args(folder, |port| vec![conf.clone(), "--port".to_string(), port.to_string()]);
     assert_eq!(server.client().config("dir"), format!("{prefix}/var"));
     assert_eq!(server.client().ask(&["SAVE"]), status("OK"));
 }

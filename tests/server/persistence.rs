@@ -77,10 +77,7 @@ fn what_was_saved_is_there_after_a_crash() {
     let deadline = client.ask(&["PEXPIRETIME", "late"]);
     assert_eq!(client.ask(&["SAVE"]), status("OK"));
     assert!(matches!(client.ask(&["LASTSAVE"]), Reply::Int(seconds) if seconds > 1_700_000_000));
-    let mode = fs::metadata(server.folder.join("dump.rdb"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = fs::metadata(server.folder.join("dump.rdb")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     client.ask(&["SET", "unsaved", "z"]);
 
@@ -104,10 +101,7 @@ fn a_background_save_holds_what_there_was_when_it_began() {
     let mut client = server.client();
     fill(&mut client, 0..1000, "before");
     begin_bgsave(&server, &mut client);
-    assert_eq!(
-        client.ask(&["BGSAVE"]),
-        error("ERR Background save already in progress")
-    );
+    assert_eq!(client.ask(&["BGSAVE"]), error("ERR Background save already in progress"));
     assert_eq!(client.ask(&["SAVE"]), error("ERR Background save already in progress"));
     fill(&mut client, 0..2000, "after");
     wait_for_log(&server, "Background saving terminated with success");
@@ -141,10 +135,7 @@ fn a_killed_child_leaves_the_old_file_and_stops_writes() {
     assert_eq!(temp_files(&server.folder), [""; 0]);
     assert_eq!(dump(&server.folder), old);
     let refused = client.ask(&["SET", "a", "b"]).text();
-    assert!(
-        refused.starts_with("MISCONF Redis is configured to save RDB snapshots"),
-        "{refused}"
-    );
+    assert!(refused.starts_with("MISCONF Redis is configured to save RDB snapshots"), "{refused}");
     assert_eq!(client.ask(&["GET", "old"]), bulk("1"));
     assert_eq!(client.ask(&["SAVE"]), status("OK"));
     assert_eq!(client.ask(&["SET", "a", "b"]), status("OK"));
@@ -190,10 +181,7 @@ fn refused(folder: &Folder, bytes: &[u8]) -> String {
     assert_eq!(ended.code, Some(1), "{}", ended.output);
     assert_eq!(dump(folder), bytes, "the damaged file was changed");
     let says = ended.output;
-    for line in [
-        "RDB ERROR DETECTED",
-        "Terminating server after rdb file reading failure.",
-    ] {
+    for line in ["RDB ERROR DETECTED", "Terminating server after rdb file reading failure."] {
         assert!(says.contains(line), "{line} is missing in:\n{says}");
     }
     assert!(!says.contains(READY), "{says}");
@@ -212,7 +200,10 @@ fn a_damaged_file_is_refused_and_left_alone() {
     let cut = good.len() / 2;
     let says = refused(&folder, &good[..cut]);
     assert!(says.contains("Short read or OOM loading DB"), "{says}");
-    assert!(says.contains(&format!("[offset {cut}]")), "{says}");
+    // The field that is cut off begins at the offset; which key that is differs from run to run.
+    let (_, rest) = says.split_once("[offset ").unwrap();
+    let offset: usize = rest.split(']').next().unwrap().parse().unwrap();
+    assert!((cut - 11..=cut).contains(&offset), "cut at {cut}: {says}");
 
     let mut flipped = good.clone();
     let at = good.windows(10).position(|w| w == b"some value").unwrap();
@@ -276,9 +267,7 @@ fn clients_are_answered_while_it_loads() {
     assert!(matches!(client.ask(&["LASTSAVE"]), Reply::Int(_)));
     // Connections that come and go meanwhile do no harm.
     (0..5).for_each(|_| drop(server.client()));
-    wait_until("the end of loading", || {
-        client.ask(&["GET", "key:1"]) == bulk(&"x".repeat(100))
-    });
+    wait_until("the end of loading", || client.ask(&["GET", "key:1"]) == bulk(&"x".repeat(100)));
     assert_eq!(client.ask(&["DBSIZE"]), Reply::Int(3000));
 }
 
@@ -409,9 +398,7 @@ fn info_follows_a_background_save_and_a_load() {
     client.ask(&["SET", "gone", "soon", "PX", "1"]);
     begin_bgsave(&server, &mut client);
     assert_eq!(client.info("total_forks"), "1");
-    wait_until("a report of keys", || {
-        client.info("current_save_keys_processed").parse::<u64>().unwrap() > 1000
-    });
+    wait_until("a report of keys", || client.info("current_save_keys_processed").parse::<u64>().unwrap() > 1000);
     assert!(client.info("current_save_keys_total").parse::<u64>().unwrap() >= 5000);
     assert!(client.info("current_cow_size").parse::<u64>().unwrap() > 0);
     wait_until("the end", || client.info("rdb_bgsave_in_progress") == "0");
@@ -437,10 +424,7 @@ fn debug_reload_brings_everything_back() {
     assert_eq!(client.ask(&["PEXPIRETIME", "late"]), deadline);
     client.ask(&["SET", "key:1", "newer"]);
     client.ask(&["SET", "more", "newer"]);
-    assert_eq!(
-        client.ask(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"]),
-        status("OK")
-    );
+    assert_eq!(client.ask(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"]), status("OK"));
     assert_eq!(client.ask(&["GET", "key:1"]), bulk("value"));
     assert_eq!(client.ask(&["GET", "more"]), bulk("newer"));
     assert_eq!(client.ask(&["DEBUG", "RELOAD", "NOSAVE"]), status("OK"));

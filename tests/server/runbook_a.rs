@@ -10,10 +10,7 @@ use std::time::Duration;
 
 /// Lines of `text` that name `word` as a whole word.
 fn lines_with(text: &str, word: &str) -> Vec<String> {
-    let is_word = |line: &&str| {
-        line.split(|c: char| !(c.is_alphanumeric() || c == '-'))
-            .any(|w| w == word)
-    };
+    let is_word = |line: &&str| line.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|w| w == word);
     text.lines().filter(is_word).map(str::to_string).collect()
 }
 
@@ -30,18 +27,13 @@ fn a9_without_a_file_the_defaults_hold_and_it_stays_in_the_foreground() {
 
 #[test]
 fn a10_tabs_carriage_returns_a_mark_and_blanks_at_the_end_are_read() {
-    let server = Server::in_folder(
-        Folder::new(),
-        "databases\t8\t \r\n\tmaxclients\t \t77\r\n   # a comment\r\n\r\n",
-    );
+    let server = Server::in_folder(Folder::new(), "databases\t8\t \r\n\tmaxclients\t \t77\r\n   # a comment\r\n\r\n");
     assert_eq!(server.client().config("databases"), "8");
     assert_eq!(server.client().config("maxclients"), "77");
 
     let folder = Folder::new();
     let name = folder.write("bom.conf", "\u{feff}databases 9\r\n");
-    let server = Server::with_args(folder, |port| {
-        vec![name.clone(), "--port".to_string(), port.to_string()]
-    });
+    let server = Server::with_args(folder, |port| vec![name.clone(), "--port".to_string(), port.to_string()]);
     assert_eq!(server.client().config("databases"), "9");
 }
 
@@ -76,11 +68,7 @@ fn a11_a_failed_start_in_the_background_is_told_by_the_parent() {
     );
     let parent = run(&folder, &[&folder.write("redis.conf", &text)]);
     assert_eq!(parent.code, Some(1));
-    assert!(
-        parent.output.contains(&port.to_string()),
-        "the reason on the terminal: {:?}",
-        parent.output
-    );
+    assert!(parent.output.contains(&port.to_string()), "the reason on the terminal: {:?}", parent.output);
 }
 
 #[test]
@@ -158,21 +146,11 @@ fn a15_log_and_data_go_to_the_folder_that_dir_names() {
 #[test]
 fn a15_a_missing_folder_is_refused_with_path_and_user() {
     let folder = Folder::new();
-    let ended = run(
-        &folder,
-        &["--port", &free_port().to_string(), "--dir", "/nonexistent/var"],
-    );
+    let ended = run(&folder, &["--port", &free_port().to_string(), "--dir", "/nonexistent/var"]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.output.contains("/nonexistent/var"), "{}", ended.output);
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
-        .unwrap()
-        .unwrap()
-        .name;
-    assert!(
-        !lines_with(&ended.output, &user).is_empty(),
-        "who tried it: {}",
-        ended.output
-    );
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    assert!(!lines_with(&ended.output, &user).is_empty(), "who tried it: {}", ended.output);
 }
 
 #[test]
@@ -192,11 +170,7 @@ fn a17_save_points_that_ran_together_are_refused_with_what_was_meant() {
     let ended = run(&folder, &[&conf]);
     assert_eq!(ended.code, Some(1));
     for meant in ["save 900 1", "save 300 10", "save 60 10000"] {
-        assert!(
-            ended.output.contains(&format!("did you mean: {meant}")),
-            "{meant} in: {}",
-            ended.output
-        );
+        assert!(ended.output.contains(&format!("did you mean: {meant}")), "{meant} in: {}", ended.output);
     }
     assert!(ended.output.contains("at line 2"), "{}", ended.output);
 }
@@ -210,16 +184,9 @@ fn a17_fix_writes_what_was_meant_and_keeps_the_old_line() {
     let fixed = run(&folder, &["--check-config", &conf, "--fix"]);
     assert_eq!(fixed.code, Some(0), "{}", fixed.output);
     let text = folder.read("redis.conf");
-    let active: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty())
-        .collect();
+    let active: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
     assert_eq!(active, ["save 900 1", "save 300 10", "save 60 10000"]);
-    assert!(
-        text.lines()
-            .any(|line| line.starts_with('#') && line.contains("save 6010000")),
-        "{text}"
-    );
+    assert!(text.lines().any(|line| line.starts_with('#') && line.contains("save 6010000")), "{text}");
     assert_eq!(run(&folder, &["--check-config", &conf]).code, Some(0));
 }
 
@@ -227,11 +194,7 @@ fn a17_fix_writes_what_was_meant_and_keeps_the_old_line() {
 fn a18_the_snapshot_has_the_name_it_was_given() {
     let server = Server::with_config("rdbcompression yes\ndbfilename other.rdb\n");
     assert_eq!(server.client().ask(&["SAVE"]), status("OK"));
-    assert!(
-        fs::read(server.folder.join("other.rdb"))
-            .unwrap()
-            .starts_with(b"REDIS00")
-    );
+    assert!(fs::read(server.folder.join("other.rdb")).unwrap().starts_with(b"REDIS00"));
     assert!(!server.folder.join("dump.rdb").exists());
 }
 
@@ -241,27 +204,16 @@ fn a19_appendfsync_without_an_aof_starts_and_the_check_says_so() {
     let server = Server::with_config(text);
     assert_eq!(server.client().config("appendfsync"), "always");
     assert!(!server.folder.join("appendonlydir").exists());
-    let checked = run(
-        &server.folder,
-        &["--check-config", &server.folder.write("check.conf", text)],
-    );
+    let checked = run(&server.folder, &["--check-config", &server.folder.write("check.conf", text)]);
     assert_eq!(checked.code, Some(0), "{}", checked.output);
-    assert!(
-        !lines_with(&checked.output, "appendfsync").is_empty(),
-        "{}",
-        checked.output
-    );
+    assert!(!lines_with(&checked.output, "appendfsync").is_empty(), "{}", checked.output);
 }
 
 #[test]
 fn a20_ended_directives_are_accepted_with_one_warning_each() {
     let server = Server::with_config("glueoutputbuf yes\nshareobjects no\nshareobjectspoolsize 1024\n");
     assert_eq!(server.client().ask(&["PING"]), status("PONG"));
-    for (name, last) in [
-        ("glueoutputbuf", "2.4"),
-        ("shareobjects", "1.3"),
-        ("shareobjectspoolsize", "1.3"),
-    ] {
+    for (name, last) in [("glueoutputbuf", "2.4"), ("shareobjects", "1.3"), ("shareobjectspoolsize", "1.3")] {
         let lines = lines_with(&server.log(), name);
         assert_eq!(lines.len(), 1, "{name}: {lines:?}");
         assert!(lines[0].contains(last), "the release it ended in: {}", lines[0]);
@@ -300,9 +252,6 @@ fn a21_his_file_is_refused_then_mended_then_runs() {
 fn a22_ps_shows_program_and_port() {
     let server = Server::start();
     let title = fs::read(format!("/proc/{}/cmdline", server.pid())).unwrap();
-    let title = String::from_utf8_lossy(&title)
-        .trim_end_matches('\0')
-        .trim_end()
-        .to_string();
+    let title = String::from_utf8_lossy(&title).trim_end_matches('\0').trim_end().to_string();
     assert!(title.ends_with(&format!("redis-server *:{}", server.port)), "{title:?}");
 }

@@ -7,9 +7,7 @@ use crate::harness::{Folder, READY, Server, bulk, free_port, run, status};
 /// Starts a second instance in the folder of the first; it is expected to end by itself.
 fn second(first: &Server, port: u16, text: &str) -> (Option<i32>, String) {
     let dir = first.folder.path().display();
-    let conf = first
-        .folder
-        .write("redis-test.conf", &format!("port {port}\ndir {dir}\n{text}"));
+    let conf = first.folder.write("redis-test.conf", &format!("port {port}\ndir {dir}\n{text}"));
     let ended = run(&first.folder, &[&conf]);
     (ended.code, ended.output)
 }
@@ -18,9 +16,7 @@ fn second(first: &Server, port: u16, text: &str) -> (Option<i32>, String) {
 fn second_runs(first: &Server, text: &str) {
     let dir = first.folder.path().display().to_string();
     let conf = first.folder.write("redis-test.conf", &format!("dir {dir}\n{text}"));
-    let mut other = Server::with_args(Folder::new(), |port| {
-        vec![conf.clone(), "--port".to_string(), port.to_string()]
-    });
+    let mut other = Server::with_args(Folder::new(), |port| vec![conf.clone(), "--port".to_string(), port.to_string()]);
     assert_eq!(other.client().config("dir"), dir);
     assert_eq!(first.client().ask(&["PING"]), status("PONG"));
     assert_eq!(other.stop(), Some(0));
@@ -35,11 +31,7 @@ fn b1_a_second_instance_never_takes_the_files_of_the_first() {
     let (code, output) = second(&first, port, "save 900 1\n");
     assert_eq!(code, Some(1), "{output}");
     assert!(!output.contains(READY), "{output}");
-    for told in [
-        first.pid().to_string(),
-        first.port.to_string(),
-        "dbfilename".to_string(),
-    ] {
+    for told in [first.pid().to_string(), first.port.to_string(), "dbfilename".to_string()] {
         assert!(output.contains(&told), "{told} in: {output}");
     }
     assert_eq!(first.client().ask(&["GET", "mine"]), bulk("1"));

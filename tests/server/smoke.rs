@@ -10,10 +10,7 @@ fn ping_set_get() {
     assert_eq!(client.ask(&["PING", "hello"]), bulk("hello"));
     assert_eq!(client.ask(&["SET", "key", "value"]), status("OK"));
     assert_eq!(client.ask(&["GET", "key"]), bulk("value"));
-    assert_eq!(
-        client.ask(&["NOSUCH", "a"]).text(),
-        "ERR unknown command 'NOSUCH', with args beginning with: 'a' "
-    );
+    assert_eq!(client.ask(&["NOSUCH", "a"]).text(), "ERR unknown command 'NOSUCH', with args beginning with: 'a' ");
 }
 
 #[test]
@@ -25,10 +22,7 @@ fn inline_commands_and_quotes() {
     assert_eq!(client.reply(), status("OK"));
     assert_eq!(client.reply(), bulk("a b\n"));
     client.send_raw(b"SET k \"open\r\n");
-    assert_eq!(
-        client.reply(),
-        error("ERR Protocol error: unbalanced quotes in request")
-    );
+    assert_eq!(client.reply(), error("ERR Protocol error: unbalanced quotes in request"));
     assert_eq!(client.until_closed(), b"");
 }
 

@@ -36,10 +36,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "tracking", "script", "repl", "cluster", "sentinel", "sys", "net",
         ],
     ),
-    (
-        "tools",
-        &["base", "resp", "rdb", "aof", "net", "sys", "server::registry"],
-    ),
+    ("tools", &["base", "resp", "rdb", "aof", "net", "sys", "server::registry"]),
     ("bin", &["server", "tools"]),
 ];
 
@@ -53,10 +50,7 @@ pub fn check(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
-        return vec![source.finding(
-            1,
-            format!("folder {layer} has no row in the layer table (tests/tidy/layers.rs)"),
-        )];
+        return vec![source.finding(1, format!("folder {layer} has no row in the layer table (tests/tidy/layers.rs)"))];
     };
     let tokens = source.tokens();
     let inline = inline_modules(&tokens);
@@ -111,21 +105,14 @@ fn refuse(layer: &str, allowed: &[&str], named: &[&str]) -> Option<String> {
     if folder == layer || allowed.iter().any(fits) {
         return None;
     }
-    let list = if allowed.is_empty() {
-        "nothing of this crate".to_string()
-    } else {
-        allowed.join(", ")
-    };
+    let list = if allowed.is_empty() { "nothing of this crate".to_string() } else { allowed.join(", ") };
     Some(format!("`{}` in {layer}/, which may use {list}", named.join("::")))
 }
 
 /// Files under src/ that no `mod` names: they would never be compiled, nor their tests run.
 pub fn orphans(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for source in sources
-        .iter()
-        .filter(|s| s.path.starts_with("src/") && !s.path.starts_with("src/bin/"))
-    {
+    for source in sources.iter().filter(|s| s.path.starts_with("src/") && !s.path.starts_with("src/bin/")) {
         let module = source.module();
         let Some((name, parent)) = module.split_last() else {
             continue;
@@ -153,59 +140,23 @@ mod tests {
 
     #[test]
     fn an_upward_path_is_found_wherever_it_hides() {
-        assert_eq!(
-            lines("src/ds/table.rs", "use crate::base::rng;\nuse crate::server::Server;\n"),
-            [2]
-        );
-        assert_eq!(
-            lines(
-                "src/ds/table.rs",
-                "use crate::{\n base::rng,\n keyspace::{Db,\n Keyspace},\n};"
-            ),
-            [3, 4]
-        );
+        assert_eq!(lines("src/ds/table.rs", "use crate::base::rng;\nuse crate::server::Server;\n"), [2]);
+        assert_eq!(lines("src/ds/table.rs", "use crate::{\n base::rng,\n keyspace::{Db,\n Keyspace},\n};"), [3, 4]);
         assert_eq!(lines("src/ds/table.rs", "fn f(k: &crate::value::Value) {}"), [1]);
         assert_eq!(lines("src/ds/table.rs", "use super::super::net::Reactor;"), [1]);
-        assert_eq!(
-            lines("src/ds/table.rs", "mod tests { use super::super::super::{net, ds}; }"),
-            [1]
-        );
+        assert_eq!(lines("src/ds/table.rs", "mod tests { use super::super::super::{net, ds}; }"), [1]);
         assert_eq!(lines("src/command/string.rs", "use crate as c;"), [1]);
         assert_eq!(lines("src/ds/table.rs", "use crate::*;"), [1]);
-        assert_eq!(
-            lines("src/bin/redis-server.rs", "fn main() { redstart::sys::go() }"),
-            [1]
-        );
+        assert_eq!(lines("src/bin/redis-server.rs", "fn main() { redstart::sys::go() }"), [1]);
     }
 
     #[test]
     fn allowed_paths_comments_and_strings_pass() {
-        assert_eq!(
-            lines("src/ds/table.rs", "// crate::server\nfn f() { g(\"crate::server\") }"),
-            [0; 0]
-        );
-        assert_eq!(
-            lines(
-                "src/ds/table.rs",
-                "use super::intset; use crate::ds::rax; pub(crate) fn f() {}"
-            ),
-            [0; 0]
-        );
-        assert_eq!(
-            lines("src/ds/table.rs", "mod tests { use super::super::rax; use super::*; }"),
-            [0; 0]
-        );
-        assert_eq!(
-            lines(
-                "src/server/exec.rs",
-                "use crate::{base::x, net::{y, z}, cluster::core};"
-            ),
-            [0; 0]
-        );
-        assert_eq!(
-            lines("src/bin/redis-server.rs", "fn main() { redstart::server::main() }"),
-            [0; 0]
-        );
+        assert_eq!(lines("src/ds/table.rs", "// crate::server\nfn f() { g(\"crate::server\") }"), [0; 0]);
+        assert_eq!(lines("src/ds/table.rs", "use super::intset; use crate::ds::rax; pub(crate) fn f() {}"), [0; 0]);
+        assert_eq!(lines("src/ds/table.rs", "mod tests { use super::super::rax; use super::*; }"), [0; 0]);
+        assert_eq!(lines("src/server/exec.rs", "use crate::{base::x, net::{y, z}, cluster::core};"), [0; 0]);
+        assert_eq!(lines("src/bin/redis-server.rs", "fn main() { redstart::server::main() }"), [0; 0]);
     }
 
     #[test]

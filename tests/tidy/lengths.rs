@@ -25,9 +25,7 @@ pub const EXCEPTIONS: &[Exception] = &[];
 /// The findings of one file under the given exceptions.
 pub fn check(source: &Source, exceptions: &[Exception]) -> Vec<Finding> {
     let limit_of = |function: Option<&str>, usual: usize| {
-        let signed = exceptions
-            .iter()
-            .find(|e| e.path == source.path && e.function == function);
+        let signed = exceptions.iter().find(|e| e.path == source.path && e.function == function);
         signed.map_or(usual, |e| e.lines)
     };
     let mut findings = Vec::new();
@@ -58,10 +56,7 @@ pub fn stale(sources: &[Source], exceptions: &[Exception]) -> Vec<Finding> {
     idle.map(|e| Finding {
         path: e.path.to_string(),
         line: 1,
-        what: format!(
-            "the length exception for {} has no use or no reason",
-            e.function.unwrap_or("the file")
-        ),
+        what: format!("the length exception for {} has no use or no reason", e.function.unwrap_or("the file")),
     })
     .collect()
 }
@@ -84,11 +79,7 @@ fn functions(source: &Source) -> Vec<Function> {
             continue;
         }
         let Some(open) = body_or_end(&tokens, i) else { continue };
-        let end = if tokens[open].text == "{" {
-            closing(&tokens, open)
-        } else {
-            open
-        };
+        let end = if tokens[open].text == "{" { closing(&tokens, open) } else { open };
         let line = tokens[i].line;
         found.push(Function {
             name: name.to_string(),
@@ -105,10 +96,7 @@ mod tests {
     use super::*;
 
     fn function_of(lines: usize) -> String {
-        format!(
-            "fn long(a: [u8; 4]) -> fn() {{\n{}}}\n",
-            "    x(\"{\"); // {\n".repeat(lines - 2)
-        )
+        format!("fn long(a: [u8; 4]) -> fn() {{\n{}}}\n", "    x(\"{\"); // {\n".repeat(lines - 2))
     }
 
     #[test]
@@ -128,30 +116,17 @@ mod tests {
     #[test]
     fn a_long_file_is_found_even_if_it_is_a_test() {
         let text = "// line\n".repeat(FILE_LINES + 1);
-        assert_eq!(
-            check(&Source::new("src/ds/tests.rs", &text), &[])[0].line,
-            FILE_LINES + 1
-        );
+        assert_eq!(check(&Source::new("src/ds/tests.rs", &text), &[])[0].line, FILE_LINES + 1);
     }
 
     #[test]
     fn an_exception_excuses_and_goes_stale() {
-        let exceptions = [Exception {
-            path: "src/ds/a.rs",
-            function: Some("long"),
-            lines: 80,
-            reason: "one match, one arm a row",
-        }];
+        let exceptions =
+            [Exception { path: "src/ds/a.rs", function: Some("long"), lines: 80, reason: "one match, one arm a row" }];
         let long = Source::new("src/ds/a.rs", &function_of(80));
         assert!(check(&long, &exceptions).is_empty());
         assert!(stale(&[long], &exceptions).is_empty());
-        assert_eq!(
-            check(&Source::new("src/ds/a.rs", &function_of(81)), &exceptions).len(),
-            1
-        );
-        assert_eq!(
-            stale(&[Source::new("src/ds/a.rs", &function_of(30))], &exceptions).len(),
-            1
-        );
+        assert_eq!(check(&Source::new("src/ds/a.rs", &function_of(81)), &exceptions).len(), 1);
+        assert_eq!(stale(&[Source::new("src/ds/a.rs", &function_of(30))], &exceptions).len(), 1);
     }
 }

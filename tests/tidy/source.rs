@@ -34,18 +34,11 @@ pub struct Finding {
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Source {
-        Source {
-            path: path.to_string(),
-            text: text.to_string(),
-        }
+        Source { path: path.to_string(), text: text.to_string() }
     }
 
     pub fn finding(&self, line: usize, what: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            what: what.into(),
-        }
+        Finding { path: self.path.clone(), line, what: what.into() }
     }
 
     /// The folder below `src/` that the file belongs to (`lib` for lib.rs itself); None outside `src/`.
@@ -57,15 +50,8 @@ impl Source {
 
     /// The module path of the file, `["ds", "table"]` for src/ds/table.rs; empty for lib.rs and outside `src/`.
     pub fn module(&self) -> Vec<&str> {
-        let inside = self
-            .path
-            .strip_prefix("src/")
-            .unwrap_or("lib.rs")
-            .trim_end_matches(".rs");
-        inside
-            .split('/')
-            .filter(|part| !matches!(*part, "mod" | "lib"))
-            .collect()
+        let inside = self.path.strip_prefix("src/").unwrap_or("lib.rs").trim_end_matches(".rs");
+        inside.split('/').filter(|part| !matches!(*part, "mod" | "lib")).collect()
     }
 
     /// Whether the whole file is test code: `tests.rs`, anything below a `tests` folder, or `#![cfg(test)]`.
@@ -96,10 +82,7 @@ pub fn read_all(root: &Path, folder: &str) -> Vec<Source> {
                 todo.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
-                found.push(Source {
-                    path: name,
-                    text: std::fs::read_to_string(&path).unwrap(),
-                });
+                found.push(Source { path: name, text: std::fs::read_to_string(&path).unwrap() });
             }
         }
     }
@@ -117,13 +100,7 @@ struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str) -> Lexer<'a> {
-        Lexer {
-            text,
-            at: 0,
-            line: 1,
-            tokens: Vec::new(),
-            comments: Vec::new(),
-        }
+        Lexer { text, at: 0, line: 1, tokens: Vec::new(), comments: Vec::new() }
     }
 
     fn run(mut self) -> (Vec<Token<'a>>, Vec<Token<'a>>) {
@@ -151,28 +128,19 @@ impl<'a> Lexer<'a> {
 
     fn skip(&mut self, count: usize) {
         let end = (self.at + count).min(self.text.len());
-        self.line += self.text.as_bytes()[self.at..end]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        self.line += self.text.as_bytes()[self.at..end].iter().filter(|b| **b == b'\n').count();
         self.at = end;
     }
 
     fn take(&mut self, start: usize, count: usize) {
         let line = self.line;
         self.skip(count);
-        self.tokens.push(Token {
-            text: &self.text[start..self.at],
-            line,
-        });
+        self.tokens.push(Token { text: &self.text[start..self.at], line });
     }
 
     fn line_comment(&mut self) {
         let end = self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
-        self.comments.push(Token {
-            text: &self.text[self.at..self.at + end],
-            line: self.line,
-        });
+        self.comments.push(Token { text: &self.text[self.at..self.at + end], line: self.line });
         self.skip(end);
     }
 
@@ -190,10 +158,7 @@ impl<'a> Lexer<'a> {
                 break;
             }
         }
-        self.comments.push(Token {
-            text: &self.text[start..self.at],
-            line,
-        });
+        self.comments.push(Token { text: &self.text[start..self.at], line });
     }
 
     /// `"…"`, standing at the opening quote; a prefix such as `b` has been read.
@@ -312,11 +277,7 @@ pub fn test_lines(tokens: &[Token<'_>]) -> Vec<RangeInclusive<usize>> {
         }
         let item = closing(tokens, i + 1) + 1;
         if let Some(end) = body_or_end(tokens, item) {
-            let end = if tokens[end].text == "{" {
-                closing(tokens, end)
-            } else {
-                end
-            };
+            let end = if tokens[end].text == "{" { closing(tokens, end) } else { end };
             ranges.push(tokens[i].line..=tokens[end].line);
         }
     }
@@ -347,9 +308,7 @@ fn collect_paths<'a>(tokens: &[Token<'a>], at: usize, before: Vec<&'a str>, foun
             while i < end {
                 let next = collect_paths(tokens, i, segments.clone(), found);
                 // `as name` and the comma are not part of the path.
-                i = (next..end)
-                    .find(|j| tokens[*j].text == ",")
-                    .map_or(end, |comma| comma + 1);
+                i = (next..end).find(|j| tokens[*j].text == ",").map_or(end, |comma| comma + 1);
             }
             return end + 1;
         }
@@ -372,11 +331,7 @@ mod tests {
     use super::*;
 
     fn texts(code: &str) -> Vec<String> {
-        Source::new("src/a.rs", code)
-            .tokens()
-            .iter()
-            .map(|t| t.text.to_string())
-            .collect()
+        Source::new("src/a.rs", code).tokens().iter().map(|t| t.text.to_string()).collect()
     }
 
     #[test]
@@ -411,15 +366,6 @@ mod tests {
         let source = Source::new("x", "use crate::{a::B, c::{self, d as e, f::*}, g};");
         let (paths, _) = paths_at(&source.tokens(), 1);
         let all: Vec<String> = paths.iter().map(|p| p.segments.join("::")).collect();
-        assert_eq!(
-            all,
-            [
-                "crate::a::B",
-                "crate::c::self",
-                "crate::c::d",
-                "crate::c::f::*",
-                "crate::g"
-            ]
-        );
+        assert_eq!(all, ["crate::a::B", "crate::c::self", "crate::c::d", "crate::c::f::*", "crate::g"]);
     }
 }

@@ -9,13 +9,8 @@ use crate::layers::KERNEL_AND_SHELL;
 use crate::source::{Finding, Source, follows, paths_at, test_lines};
 
 /// Files (or folders, with a final `/`) that may contain unsafe code; a file's own `tests.rs` may too.
-pub const UNSAFE: &[&str] = &[
-    "src/ds/table.rs",
-    "src/ds/blocks.rs",
-    "src/keyspace/entries.rs",
-    "src/keyspace/entry.rs",
-    "src/sys/",
-];
+pub const UNSAFE: &[&str] =
+    &["src/ds/table.rs", "src/ds/blocks.rs", "src/keyspace/entries.rs", "src/keyspace/entry.rs", "src/sys/"];
 
 /// Files that may share between threads: the background thread is the only other one.
 pub const SHARING: &[&str] = &["src/sys/bio.rs"];
@@ -29,10 +24,7 @@ const IMPURE: &[(&[&str], &str)] = &[
     (&["print", "!"], "the shell talks to people"),
     (&["eprint", "!"], "the shell talks to people"),
     (&["dbg", "!"], "a trace that was left in"),
-    (
-        &["thread", "::", "spawn"],
-        "one thread; the background thread is in sys/bio.rs",
-    ),
+    (&["thread", "::", "spawn"], "one thread; the background thread is in sys/bio.rs"),
     (&["thread_local", "!"], "no global state"),
     (&["static", "mut"], "no global state"),
 ];
@@ -69,10 +61,8 @@ const MARKS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX"
 const STUBS: &[&str] = &[concat!("to", "do"), concat!("un", "implemented")];
 
 /// The way to make a file that follows links, cuts what is there and lets everybody read the result.
-const CARELESS: &[(&[&str], &str)] = &[(
-    &["File", "::", "create", "("],
-    "OpenOptions: mode 0600, create_new or append, O_NOFOLLOW",
-)];
+const CARELESS: &[(&[&str], &str)] =
+    &[(&["File", "::", "create", "("], "OpenOptions: mode 0600, create_new or append, O_NOFOLLOW")];
 
 /// Clocks, sockets, files, threads and printing on the pure side.
 pub fn pure_side(source: &Source) -> Vec<Finding> {
@@ -93,8 +83,7 @@ pub fn cells(source: &Source) -> Vec<Finding> {
     }
     let code = code_outside_tests(source);
     let hits = code.iter().filter(|token| CELLS.contains(&token.0));
-    hits.map(|(text, line)| source.finding(*line, format!("{text}: state has one owner; see `SHARING`")))
-        .collect()
+    hits.map(|(text, line)| source.finding(*line, format!("{text}: state has one owner; see `SHARING`"))).collect()
 }
 
 /// Files made without care, anywhere in the library and the programs.
@@ -108,22 +97,13 @@ pub fn unsafe_code(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let tokens = source.tokens();
-    let hits = tokens
-        .iter()
-        .filter(|token| matches!(token.text, "unsafe" | "unsafe_code"));
-    hits.map(|t| source.finding(t.line, format!("`{}`: not a file of the list `UNSAFE`", t.text)))
-        .collect()
+    let hits = tokens.iter().filter(|token| matches!(token.text, "unsafe" | "unsafe_code"));
+    hits.map(|t| source.finding(t.line, format!("`{}`: not a file of the list `UNSAFE`", t.text))).collect()
 }
 
 /// `.unwrap()` outside tests: `expect("why it cannot happen")` or an error.
 pub fn unwraps(source: &Source) -> Vec<Finding> {
-    sequences(
-        source,
-        &[(
-            &[".", "unwrap", "(", ")"],
-            "say why it cannot happen, or return an error",
-        )],
-    )
+    sequences(source, &[(&[".", "unwrap", "(", ")"], "say why it cannot happen, or return an error")])
 }
 
 /// Stubs in code and marks in comments, tests included.
@@ -133,36 +113,26 @@ pub fn unfinished(source: &Source) -> Vec<Finding> {
     let mut lines: Vec<usize> = (0..tokens.len()).filter(stub).map(|i| tokens[i].line).collect();
     for comment in source.comments() {
         for (offset, text) in comment.text.lines().enumerate() {
-            if text
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| MARKS.contains(&word))
-            {
+            if text.split(|c: char| !c.is_alphanumeric()).any(|word| MARKS.contains(&word)) {
                 lines.push(comment.line + offset);
             }
         }
     }
-    lines
-        .into_iter()
-        .map(|line| source.finding(line, "unfinished: build it, or say so in an honest error"))
-        .collect()
+    lines.into_iter().map(|line| source.finding(line, "unfinished: build it, or say so in an honest error")).collect()
 }
 
 /// Each file opens with `//!`: its duty, what it does not know, its invariants.
 pub fn header(source: &Source) -> Vec<Finding> {
     let first = source.text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
     let missing = !first.starts_with("//! ");
-    missing
-        .then(|| source.finding(1, "no `//!` header says what this file is for"))
-        .into_iter()
-        .collect()
+    missing.then(|| source.finding(1, "no `//!` header says what this file is for")).into_iter().collect()
 }
 
 /// Whether the file, the file that it is the tests of, or a folder above it stands in the list.
 fn listed(source: &Source, list: &[&str]) -> bool {
     let tested = source.path.strip_suffix("/tests.rs").map(|stem| format!("{stem}.rs"));
     let path = tested.unwrap_or_else(|| source.path.clone());
-    list.iter()
-        .any(|entry| path == *entry || (entry.ends_with('/') && path.starts_with(entry)))
+    list.iter().any(|entry| path == *entry || (entry.ends_with('/') && path.starts_with(entry)))
 }
 
 fn is_test_line(source: &Source) -> impl Fn(usize) -> bool {
@@ -172,12 +142,7 @@ fn is_test_line(source: &Source) -> impl Fn(usize) -> bool {
 
 fn code_outside_tests(source: &Source) -> Vec<(&str, usize)> {
     let in_tests = is_test_line(source);
-    source
-        .tokens()
-        .into_iter()
-        .filter(|t| !in_tests(t.line))
-        .map(|t| (t.text, t.line))
-        .collect()
+    source.tokens().into_iter().filter(|t| !in_tests(t.line)).map(|t| (t.text, t.line)).collect()
 }
 
 fn sequences(source: &Source, forbidden: &[(&[&str], &str)]) -> Vec<Finding> {
@@ -246,24 +211,13 @@ mod tests {
         let code = "// println!\nfn f() { g(\"std::fs\") }\n#[cfg(test)]\nmod tests { use std::fs; }";
         assert_eq!(lines(pure_side, "src/keyspace/mod.rs", code), NONE);
         assert_eq!(lines(pure_side, "src/rdb/read.rs", "use std::io::Read;"), NONE);
-        assert_eq!(
-            lines(
-                pure_side,
-                "src/resp/reply.rs",
-                "use std::io::Write; use std::time::Duration;"
-            ),
-            NONE
-        );
+        assert_eq!(lines(pure_side, "src/resp/reply.rs", "use std::io::Write; use std::time::Duration;"), NONE);
     }
 
     #[test]
     fn shared_ownership_is_found_outside_the_background_thread() {
         assert_eq!(
-            lines(
-                cells,
-                "src/server/mod.rs",
-                "use std::{rc::Rc,\n cell::RefCell};\nfn f(a: Arc<u8>) {}"
-            ),
+            lines(cells, "src/server/mod.rs", "use std::{rc::Rc,\n cell::RefCell};\nfn f(a: Arc<u8>) {}"),
             [1, 2, 3]
         );
         assert_eq!(lines(cells, "src/sys/bio.rs", "use std::sync::Mutex;"), NONE);
@@ -285,7 +239,7 @@ mod tests {
             "src/ds/blocks.rs",
             "src/ds/blocks/tests.rs",
             "src/keyspace/entries.rs",
-    "src/keyspace/entry.rs",
+            "src/keyspace/entry.rs",
             "src/sys/deep/fork.rs",
         ] {
             assert_eq!(lines(unsafe_code, path, code), NONE);
@@ -301,10 +255,7 @@ mod tests {
 
     #[test]
     fn stubs_and_marks_are_found_even_in_tests() {
-        let code = format!(
-            "fn f() {{ {}!() }}\n// a {}: later\n/* x\n {} */\n",
-            STUBS[0], MARKS[0], MARKS[2]
-        );
+        let code = format!("fn f() {{ {}!() }}\n// a {}: later\n/* x\n {} */\n", STUBS[0], MARKS[0], MARKS[2]);
         assert_eq!(lines(unfinished, "tests/server.rs", &code), [1, 2, 4]);
         let code = format!("let {} = 1; call(\"{}\"); // {}S", STUBS[0], MARKS[1], MARKS[2]);
         assert_eq!(lines(unfinished, "src/base/num.rs", &code), NONE);
@@ -314,9 +265,6 @@ mod tests {
     fn a_missing_header_is_found() {
         assert_eq!(lines(header, "src/base/num.rs", "use a;\n//! late"), [1]);
         assert_eq!(lines(header, "src/base/num.rs", "// plain"), [1]);
-        assert_eq!(
-            lines(header, "src/base/num.rs", "\n//! Numbers as Redis prints them."),
-            NONE
-        );
+        assert_eq!(lines(header, "src/base/num.rs", "\n//! Numbers as Redis prints them."), NONE);
     }
 }
