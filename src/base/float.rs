@@ -230,10 +230,7 @@ impl Text {
 impl Write for Text {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let end = self.len + part.len();
-        self.bytes
-            .get_mut(self.len..end)
-            .ok_or(fmt::Error)?
-            .copy_from_slice(part.as_bytes());
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(part.as_bytes());
         self.len = end;
         Ok(())
     }
@@ -339,16 +336,7 @@ mod tests {
     #[test]
     fn the_quick_way_to_seventeen_digits_agrees_with_the_standard_library() {
         let mut rng = crate::base::rng::Rng::new(2);
-        let mut quick_cases = vec![
-            1e-5,
-            1e-4,
-            0.1,
-            0.3,
-            9.5,
-            1.0 - f64::EPSILON / 2.0,
-            99_999_999_999_999.98,
-            1.5,
-        ];
+        let mut quick_cases = vec![1e-5, 1e-4, 0.1, 0.3, 9.5, 1.0 - f64::EPSILON / 2.0, 99_999_999_999_999.98, 1.5];
         for _ in 0..20_000 {
             let random = rng.next_u64();
             quick_cases.push(random as f64 / (1u64 << (random % 64)) as f64);

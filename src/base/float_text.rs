@@ -59,11 +59,7 @@ fn scan_decimal(text: &[u8]) -> Option<Magnitude<'_>> {
         [b'e' | b'E', exponent @ ..] => scan_exponent(exponent)?,
         _ => return None,
     };
-    Some(Magnitude::Decimal {
-        whole,
-        fraction,
-        exponent,
-    })
+    Some(Magnitude::Decimal { whole, fraction, exponent })
 }
 
 fn scan_hexadecimal(text: &[u8]) -> Option<Magnitude<'_>> {
@@ -111,9 +107,7 @@ fn scan_exponent(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let size = digits
-        .iter()
-        .fold(0, |size, &b| (size * 10 + i64::from(b - b'0')).min(EXPONENT_CUT));
+    let size = digits.iter().fold(0, |size, &b| (size * 10 + i64::from(b - b'0')).min(EXPONENT_CUT));
     Some(if negative { -size } else { size })
 }
 
@@ -122,11 +116,7 @@ mod tests {
     use super::*;
 
     fn decimal<'a>(whole: &'a [u8], fraction: &'a [u8], exponent: i64) -> Option<Magnitude<'a>> {
-        Some(Magnitude::Decimal {
-            whole,
-            fraction,
-            exponent,
-        })
+        Some(Magnitude::Decimal { whole, fraction, exponent })
     }
 
     fn binary(mantissa: u128, exponent: i64) -> Option<Magnitude<'static>> {
@@ -160,20 +150,8 @@ mod tests {
 
     #[test]
     fn signs_and_infinities() {
-        assert_eq!(
-            scan(b"-inf"),
-            Some(FloatText {
-                negative: true,
-                magnitude: Magnitude::Infinity
-            })
-        );
-        assert_eq!(
-            scan(b"+Infinity"),
-            Some(FloatText {
-                negative: false,
-                magnitude: Magnitude::Infinity
-            })
-        );
+        assert_eq!(scan(b"-inf"), Some(FloatText { negative: true, magnitude: Magnitude::Infinity }));
+        assert_eq!(scan(b"+Infinity"), Some(FloatText { negative: false, magnitude: Magnitude::Infinity }));
         assert!(scan(b"-0").unwrap().negative);
     }
 

@@ -110,11 +110,7 @@ fn match_class(class: &[u8], byte: u8, case: Case) -> (bool, usize) {
 /// swapped before their case is folded. (Redis orders bytes above `0x7f` otherwise when it ignores case; that is
 /// asked only of names in ASCII, and not followed.)
 fn in_range(start: u8, end: u8, byte: u8, case: Case) -> bool {
-    let (low, high) = if start as i8 > end as i8 {
-        (end, start)
-    } else {
-        (start, end)
-    };
+    let (low, high) = if start as i8 > end as i8 { (end, start) } else { (start, end) };
     let signed = |b| fold(b, case) as i8;
     (signed(low)..=signed(high)).contains(&signed(byte))
 }

@@ -38,10 +38,7 @@ impl RunId {
     /// Forty lower-case hexadecimal digits, nothing else.
     pub fn parse(text: &[u8]) -> Option<RunId> {
         let digits = <[u8; RunId::LEN]>::try_from(text).ok()?;
-        digits
-            .iter()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            .then_some(RunId(digits))
+        digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(RunId(digits))
     }
 
     pub fn as_bytes(&self) -> &[u8; RunId::LEN] {
@@ -90,14 +87,7 @@ mod tests {
     fn other_texts_are_refused() {
         let good = "0123456789abcdef0123456789abcdef01234567";
         assert!(RunId::parse(good.as_bytes()).is_some());
-        for bad in [
-            "",
-            "?",
-            &good[1..],
-            &good.to_uppercase(),
-            &good.replace('a', "g"),
-            &format!("{good}0"),
-        ] {
+        for bad in ["", "?", &good[1..], &good.to_uppercase(), &good.replace('a', "g"), &format!("{good}0")] {
             assert_eq!(RunId::parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -53,10 +53,7 @@ enum Magnitude {
     Nan,
 }
 
-const ZERO: Magnitude = Magnitude::Finite {
-    mantissa: 0,
-    exponent: MIN_LAST_BIT as i32,
-};
+const ZERO: Magnitude = Magnitude::Finite { mantissa: 0, exponent: MIN_LAST_BIT as i32 };
 
 impl LongDouble {
     /// The number nearest to what `text` spells. Refused are "nan", blanks, and finite numbers so large or small
@@ -69,16 +66,9 @@ impl LongDouble {
         let magnitude = match number.magnitude {
             TextMagnitude::Infinity => Magnitude::Infinity,
             TextMagnitude::Binary { mantissa, exponent } => in_range(mantissa, exponent)?,
-            TextMagnitude::Decimal {
-                whole,
-                fraction,
-                exponent,
-            } => from_decimal(whole, fraction, exponent)?,
+            TextMagnitude::Decimal { whole, fraction, exponent } => from_decimal(whole, fraction, exponent)?,
         };
-        Some(LongDouble {
-            negative: number.negative,
-            magnitude,
-        })
+        Some(LongDouble { negative: number.negative, magnitude })
     }
 
     /// Exactly `value`.
@@ -92,18 +82,12 @@ impl LongDouble {
             0 => rounded(fraction.into(), -1074),
             _ => rounded((fraction | 1 << FRACTION_BITS).into(), field - 1075),
         };
-        LongDouble {
-            negative: value.is_sign_negative(),
-            magnitude,
-        }
+        LongDouble { negative: value.is_sign_negative(), magnitude }
     }
 
     /// Exactly `value`.
     pub fn from_i64(value: i64) -> LongDouble {
-        LongDouble {
-            negative: value < 0,
-            magnitude: rounded(value.unsigned_abs().into(), 0),
-        }
+        LongDouble { negative: value < 0, magnitude: rounded(value.unsigned_abs().into(), 0) }
     }
 
     pub fn is_finite(self) -> bool {
@@ -111,10 +95,7 @@ impl LongDouble {
     }
 
     /// The sum, rounded once; infinity when it is too large, NaN for opposite infinities.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an operator would promise all of arithmetic"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an operator would promise all of arithmetic")]
     pub fn add(self, other: LongDouble) -> LongDouble {
         use Magnitude::{Finite, Infinity, Nan};
         let same_sign = self.negative == other.negative;
@@ -122,41 +103,21 @@ impl LongDouble {
             (Nan, _) | (Infinity, Finite { .. }) => self,
             (_, Nan) | (Finite { .. }, Infinity) => other,
             (Infinity, Infinity) if same_sign => self,
-            (Infinity, Infinity) => LongDouble {
-                negative: false,
-                magnitude: Nan,
-            },
-            (Finite { mantissa: 0, .. }, Finite { mantissa: 0, .. }) => LongDouble {
-                negative: self.negative && other.negative,
-                magnitude: ZERO,
-            },
+            (Infinity, Infinity) => LongDouble { negative: false, magnitude: Nan },
+            (Finite { mantissa: 0, .. }, Finite { mantissa: 0, .. }) => {
+                LongDouble { negative: self.negative && other.negative, magnitude: ZERO }
+            }
             (Finite { mantissa: 0, .. }, _) => other,
             (_, Finite { mantissa: 0, .. }) => self,
-            (
-                Finite {
-                    mantissa: a,
-                    exponent: e,
-                },
-                Finite {
-                    mantissa: b,
-                    exponent: f,
-                },
-            ) => {
+            (Finite { mantissa: a, exponent: e }, Finite { mantissa: b, exponent: f }) => {
                 let (larger, smaller) = if e >= f { (self, other) } else { (other, self) };
-                let (high, low, exponent) = if e >= f {
-                    aligned(a, b, e, f)
-                } else {
-                    aligned(b, a, f, e)
-                };
+                let (high, low, exponent) = if e >= f { aligned(a, b, e, f) } else { aligned(b, a, f, e) };
                 let (negative, sum) = match (same_sign, high >= low) {
                     (true, _) => (self.negative, high + low),
                     (false, true) => (larger.negative && high != low, high - low),
                     (false, false) => (smaller.negative, low - high),
                 };
-                LongDouble {
-                    negative,
-                    magnitude: rounded(sum, exponent),
-                }
+                LongDouble { negative, magnitude: rounded(sum, exponent) }
             }
         }
     }
@@ -217,10 +178,7 @@ fn rounded(mantissa: u128, exponent: i64) -> Magnitude {
     if last_bit + MANTISSA_BITS - 1 > MAX_FIRST_BIT {
         return Magnitude::Infinity;
     }
-    Magnitude::Finite {
-        mantissa: kept as u64,
-        exponent: last_bit as i32,
-    }
+    Magnitude::Finite { mantissa: kept as u64, exponent: last_bit as i32 }
 }
 
 /// As [`rounded`], but none if a finite number other than zero would become infinity or zero.
@@ -238,11 +196,7 @@ fn aligned(high: u64, low: u64, high_exponent: i32, low_exponent: i32) -> (u128,
     let (high, wide) = (u128::from(high) << SPARE_BITS, u128::from(low) << SPARE_BITS);
     let shifted = wide.checked_shr(distance).unwrap_or(0);
     let dropped = shifted.checked_shl(distance).unwrap_or(0) != wide;
-    (
-        high,
-        shifted | u128::from(dropped),
-        i64::from(high_exponent) - i64::from(SPARE_BITS),
-    )
+    (high, shifted | u128::from(dropped), i64::from(high_exponent) - i64::from(SPARE_BITS))
 }
 
 fn from_decimal(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<Magnitude> {

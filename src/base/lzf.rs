@@ -62,12 +62,7 @@ pub fn compress(input: &[u8], out: &mut Vec<u8>) -> bool {
 pub fn compress_within(input: &[u8], max_len: usize, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let limit = start.saturating_add(max_len);
-    let mut stream = Stream {
-        input,
-        out,
-        limit,
-        done: 0,
-    };
+    let mut stream = Stream { input, out, limit, done: 0 };
     // A small table is cleared faster and leaves the cache alone; a large one remembers more of a long input.
     let fits = match input.len() {
         0 => false,
@@ -93,11 +88,7 @@ fn search<const SLOTS: usize>(stream: &mut Stream) -> bool {
         let distance = usize::from((at as u16).wrapping_sub(*seen));
         *seen = at as u16;
         let within_reach = (1..=MAX_DISTANCE.min(at)).contains(&distance);
-        let len = if within_reach {
-            match_len(input, at - distance, at)
-        } else {
-            0
-        };
+        let len = if within_reach { match_len(input, at - distance, at) } else { 0 };
         if len < MIN_MATCH {
             at += 1 + misses / PATIENCE;
             misses += 1;
@@ -131,11 +122,7 @@ fn slot<const SLOTS: usize>(input: &[u8], at: usize) -> usize {
 fn match_len(input: &[u8], earlier: usize, at: usize) -> usize {
     let max = MAX_MATCH.min(input.len() - at);
     let (old, new) = (&input[earlier..earlier + max], &input[at..at + max]);
-    let same_words = old
-        .chunks_exact(8)
-        .zip(new.chunks_exact(8))
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same_words = old.chunks_exact(8).zip(new.chunks_exact(8)).take_while(|(a, b)| a == b).count();
     let len = same_words * 8;
     len + old[len..].iter().zip(&new[len..]).take_while(|(a, b)| a == b).count()
 }
@@ -213,19 +200,11 @@ pub fn decompress(input: &[u8], expected_len: usize) -> Result<Vec<u8>, LzfError
             _ => return Err(LzfError::Truncated),
         };
     }
-    if out.len() == expected_len {
-        Ok(out)
-    } else {
-        Err(LzfError::WrongLength)
-    }
+    if out.len() == expected_len { Ok(out) } else { Err(LzfError::WrongLength) }
 }
 
 fn check_room(out: &[u8], len: usize, expected_len: usize) -> Result<(), LzfError> {
-    if out.len() + len <= expected_len {
-        Ok(())
-    } else {
-        Err(LzfError::WrongLength)
-    }
+    if out.len() + len <= expected_len { Ok(()) } else { Err(LzfError::WrongLength) }
 }
 
 /// Appends `len` bytes from `distance` back. They may reach into themselves, which repeats the last `distance`
@@ -265,10 +244,7 @@ mod tests {
         assert_eq!(round_trip(&[b'a'; 30]), Some(5));
         for len in [5usize, 100, 263, 264, 265, 266, 530, 9000, 100_000] {
             let longest_stream = 2 + 3 * len.div_ceil(MAX_MATCH) + 4;
-            assert!(
-                round_trip(&vec![b'a'; len]).is_none_or(|n| n <= longest_stream),
-                "{len}"
-            );
+            assert!(round_trip(&vec![b'a'; len]).is_none_or(|n| n <= longest_stream), "{len}");
         }
         let text = b"{\"name\":\"user:1000\",\"mail\":\"user:1000@example.org\",\"name2\":\"user:1001\"}".repeat(200);
         assert!(round_trip(&text).unwrap() < text.len() / 20);
@@ -277,13 +253,7 @@ mod tests {
     #[test]
     fn repeats_are_found_across_the_whole_reach_and_not_beyond() {
         let mut rng = Rng::new(3);
-        for (gap, found) in [
-            (8191, true),
-            (8192, true),
-            (8193, false),
-            (65_536, false),
-            (65_537, false),
-        ] {
+        for (gap, found) in [(8191, true), (8192, true), (8193, false), (65_536, false), (65_537, false)] {
             let mut input = vec![0; gap];
             rng.fill(&mut input);
             input.extend_from_within(..40);
@@ -320,10 +290,7 @@ mod tests {
         for (stream, text) in [
             (&b"\x01aa\xe0\x11\x00\x01aa"[..], &[b'a'; 30][..]),
             (b"\x03abca\xe0\x0c\x02\x01bc", &b"abc".repeat(9)),
-            (
-                b"\rhello world, h\xe0\t\x0c\x04there\x80\x1f\x00x\xe0\xff\x00\xe0\x18\x00\x01xx",
-                &long,
-            ),
+            (b"\rhello world, h\xe0\t\x0c\x04there\x80\x1f\x00x\xe0\xff\x00\xe0\x18\x00\x01xx", &long),
         ] {
             assert_eq!(decompress(stream, text.len()).as_deref(), Ok(text));
         }
@@ -357,10 +324,7 @@ mod tests {
     fn damaged_streams_never_panic() {
         let mut rng = Rng::new(11);
         let mut stream = Vec::new();
-        assert!(compress(
-            &b"the quick brown fox, the quick brown dog, ".repeat(20),
-            &mut stream
-        ));
+        assert!(compress(&b"the quick brown fox, the quick brown dog, ".repeat(20), &mut stream));
         for _ in 0..20_000 {
             let mut damaged = stream.clone();
             for _ in 0..=rng.below(3) {

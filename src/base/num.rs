@@ -285,16 +285,7 @@ mod tests {
         assert_eq!(parse_u64_lax(b" \t5"), Some(5));
         assert_eq!(parse_u64_lax(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(parse_u64_lax(b"0018446744073709551615"), Some(u64::MAX));
-        for refused in [
-            &b""[..],
-            b"-1",
-            b"+",
-            b" ",
-            b"5 ",
-            b"+-5",
-            b"18446744073709551616",
-            b"5x",
-        ] {
+        for refused in [&b""[..], b"-1", b"+", b" ", b"5 ", b"+-5", b"18446744073709551616", b"5x"] {
             assert_eq!(parse_u64_lax(refused), None, "{}", String::from_utf8_lossy(refused));
         }
     }

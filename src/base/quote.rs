@@ -156,16 +156,7 @@ mod tests {
 
     #[test]
     fn unbalanced_quotes_are_refused() {
-        let refused: [&[u8]; 8] = [
-            b"\"",
-            b"'",
-            b"a \"b",
-            b"\"a\"b",
-            b"'a'\"b\"",
-            b"\"a\\\"",
-            b"'a\\'",
-            b"ok \"\\",
-        ];
+        let refused: [&[u8]; 8] = [b"\"", b"'", b"a \"b", b"\"a\"b", b"'a'\"b\"", b"\"a\\\"", b"'a\\'", b"ok \"\\"];
         for line in refused {
             assert_eq!(split(line), None, "{}", line.escape_ascii());
         }

@@ -74,12 +74,7 @@ mod tests {
     fn the_sequence_is_that_of_the_reference_code() {
         let mut rng = Rng::new(42);
         let outputs: [u64; 4] = std::array::from_fn(|_| rng.next_u64());
-        let expected = [
-            0x1578_0b2e_0c2e_c716,
-            0x6104_d986_6d11_3a7e,
-            0xae17_5332_39e4_99a1,
-            0xecb8_ad47_03b3_60a1,
-        ];
+        let expected = [0x1578_0b2e_0c2e_c716, 0x6104_d986_6d11_3a7e, 0xae17_5332_39e4_99a1, 0xecb8_ad47_03b3_60a1];
         assert_eq!(outputs, expected);
     }
 

@@ -19,10 +19,7 @@ impl<'a> Args<'a> {
     }
 
     pub fn of(argv: &'a Argv) -> Args<'a> {
-        Args {
-            buf: argv.bytes(),
-            spans: argv.spans(),
-        }
+        Args { buf: argv.bytes(), spans: argv.spans() }
     }
 
     #[inline]
@@ -46,9 +43,7 @@ impl<'a> Args<'a> {
 
     /// All arguments from index `i` on; empty when there are fewer.
     pub fn from(self, i: usize) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone {
-        self.spans[i.min(self.spans.len())..]
-            .iter()
-            .map(move |s| s.of(self.buf))
+        self.spans[i.min(self.spans.len())..].iter().map(move |s| s.of(self.buf))
     }
 
     pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone {

@@ -101,10 +101,7 @@ impl<'a> Call<'a> {
     pub fn replicate_argv(&mut self, argv: Argv) {
         self.fx.replicate = Replicate::Rewritten;
         if self.fx.wants.ops {
-            self.fx.ops.push(crate::call::effects::Op {
-                db: self.caller.db,
-                argv,
-            });
+            self.fx.ops.push(crate::call::effects::Op { db: self.caller.db, argv });
         }
     }
 
@@ -116,9 +113,6 @@ impl<'a> Call<'a> {
 
     /// Leaves no reply: the caller waits for one of `keys` and the command runs again when one of them changes.
     pub fn block_on<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>, deadline: Option<Millis>) {
-        self.fx.block = Some(BlockOn {
-            keys: keys.map(Box::from).collect(),
-            deadline,
-        });
+        self.fx.block = Some(BlockOn { keys: keys.map(Box::from).collect(), deadline });
     }
 }

@@ -131,20 +131,13 @@ impl Effects {
     /// Records an operation that the command brings with it (a lazy expiry's DEL).
     pub fn also(&mut self, db: DbId, args: &[&[u8]]) {
         if self.wants.ops {
-            self.ops.push(Op {
-                db,
-                argv: Argv::from_args(args),
-            });
+            self.ops.push(Op { db, argv: Argv::from_args(args) });
         }
     }
 
     pub fn notify(&mut self, db: DbId, event: Event, key: &[u8]) {
         if self.wants.events.has(event.class) {
-            self.events.push(Notice {
-                event,
-                db,
-                key: key.into(),
-            });
+            self.events.push(Notice { event, db, key: key.into() });
         }
     }
 

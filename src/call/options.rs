@@ -49,11 +49,7 @@ impl ExpireUnit {
         if value <= 0 && !any_sign {
             return Err(bad);
         }
-        let ms = if self.in_seconds() {
-            value.checked_mul(1000)
-        } else {
-            Some(value)
-        };
+        let ms = if self.in_seconds() { value.checked_mul(1000) } else { Some(value) };
         let base = if self.relative() { now.0 } else { 0 };
         match ms.and_then(|ms| ms.checked_add(base)) {
             Some(at) => Ok(Millis(at)),

@@ -11,10 +11,7 @@ const SHOWN: usize = 128;
 /// Replies with a head line, `lines`, and the lines of HELP itself. A line is a subcommand with its arguments, or text
 /// about it, indented by four blanks.
 pub fn reply(call: &mut Call<'_>, lines: &[&str]) {
-    let head = format!(
-        "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        container(call)
-    );
+    let head = format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container(call));
     call.reply.array(lines.len() + 3);
     call.reply.status(&head);
     lines.iter().for_each(|line| call.reply.status(line));
@@ -27,16 +24,7 @@ pub fn unknown_subcommand(call: &Call<'_>) -> CmdError {
     let given = call.args.opt(1).unwrap_or_default();
     let shown = &given[..given.len().min(SHOWN)];
     let container = container(call);
-    CmdError::text(
-        [
-            b"ERR unknown subcommand '",
-            shown,
-            b"'. Try ",
-            container.as_bytes(),
-            b" HELP.",
-        ]
-        .concat(),
-    )
+    CmdError::text([b"ERR unknown subcommand '", shown, b"'. Try ", container.as_bytes(), b" HELP."].concat())
 }
 
 /// The refusal of `argv[1]` with so many arguments, or of a name that one command with many jobs does not know.

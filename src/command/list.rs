@@ -76,20 +76,12 @@ const POP_SPEC: Spec = Spec {
 
 pub const LPOP: DataCommand = Command::new(
     |ks, call| pop(ks, call, End::Left),
-    Spec {
-        name: "lpop",
-        summary: "Takes the first elements off a list.",
-        ..POP_SPEC
-    },
+    Spec { name: "lpop", summary: "Takes the first elements off a list.", ..POP_SPEC },
 );
 
 pub const RPOP: DataCommand = Command::new(
     |ks, call| pop(ks, call, End::Right),
-    Spec {
-        name: "rpop",
-        summary: "Takes the last elements off a list.",
-        ..POP_SPEC
-    },
+    Spec { name: "rpop", summary: "Takes the last elements off a list.", ..POP_SPEC },
 );
 
 fn pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
@@ -178,12 +170,7 @@ fn lrange(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 const BPOP_SPEC: Spec = Spec {
     arity: -3,
     flags: WRITE.or(NOSCRIPT).or(BLOCKING),
-    keys: &[KeySpec::range(
-        1,
-        -2,
-        1,
-        KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE),
-    )],
+    keys: &[KeySpec::range(1, -2, 1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE))],
     acl: Categories::LIST,
     group: Group::List,
     since: "2.0.0",
@@ -195,20 +182,12 @@ const BPOP_SPEC: Spec = Spec {
 
 pub const BLPOP: DataCommand = Command::new(
     |ks, call| blocking_pop(ks, call, End::Left),
-    Spec {
-        name: "blpop",
-        summary: "Takes the first element off a list, waiting for one if need be.",
-        ..BPOP_SPEC
-    },
+    Spec { name: "blpop", summary: "Takes the first element off a list, waiting for one if need be.", ..BPOP_SPEC },
 );
 
 pub const BRPOP: DataCommand = Command::new(
     |ks, call| blocking_pop(ks, call, End::Right),
-    Spec {
-        name: "brpop",
-        summary: "Takes the last element off a list, waiting for one if need be.",
-        ..BPOP_SPEC
-    },
+    Spec { name: "brpop", summary: "Takes the last element off a list, waiting for one if need be.", ..BPOP_SPEC },
 );
 
 fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {

@@ -219,32 +219,16 @@ impl KeySpec {
 
     /// Keys from argument `index` to `last` (relative, or from the end when negative).
     pub const fn range(index: i16, last: i16, step: i16, flags: KeyFlags) -> KeySpec {
-        KeySpec {
-            begin: Begin::Index(index),
-            find: Find::Range { last, step, limit: 0 },
-            flags,
-        }
+        KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags }
     }
 
     /// A count at argument `index`, the keys behind it.
     pub const fn numkeys(index: i16, flags: KeyFlags) -> KeySpec {
-        KeySpec {
-            begin: Begin::Index(index),
-            find: Find::KeyNum {
-                count_at: 0,
-                first: 1,
-                step: 1,
-            },
-            flags,
-        }
+        KeySpec { begin: Begin::Index(index), find: Find::KeyNum { count_at: 0, first: 1, step: 1 }, flags }
     }
 
     pub const fn unknown(flags: KeyFlags) -> KeySpec {
-        KeySpec {
-            begin: Begin::Unknown,
-            find: Find::Unknown,
-            flags,
-        }
+        KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags }
     }
 
     /// The argument indices of this specification's keys; `None` when they cannot be known or the arguments are
@@ -360,9 +344,7 @@ impl Categories {
 
     /// The names of the set bits.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        (0..21)
-            .filter(move |bit| self.0 & (1 << bit) != 0)
-            .map(|bit| Categories::NAMES[bit])
+        (0..21).filter(move |bit| self.0 & (1 << bit) != 0).map(|bit| Categories::NAMES[bit])
     }
 }
 
@@ -414,11 +396,7 @@ impl Spec {
 
     #[inline]
     pub fn arity_fits(&self, argc: usize) -> bool {
-        if self.arity >= 0 {
-            argc == self.arity as usize
-        } else {
-            argc >= self.arity.unsigned_abs() as usize
-        }
+        if self.arity >= 0 { argc == self.arity as usize } else { argc >= self.arity.unsigned_abs() as usize }
     }
 
     /// All ACL categories: what flags and group imply, and the row's own.
@@ -426,14 +404,7 @@ impl Spec {
         let mut set = self.acl;
         let implied = [
             (WRITE, Categories::WRITE),
-            (
-                READONLY,
-                if self.group == Group::Scripting {
-                    Categories::NONE
-                } else {
-                    Categories::READ
-                },
-            ),
+            (READONLY, if self.group == Group::Scripting { Categories::NONE } else { Categories::READ }),
             (ADMIN, Categories::ADMIN.or(Categories::DANGEROUS)),
             (PUBSUB, Categories::PUBSUB),
             (FAST, Categories::FAST),
@@ -473,11 +444,7 @@ impl Spec {
     /// Argument index of the first key when a fixed place holds it: what a pipeline prefetches.
     pub fn first_key(&self) -> Option<usize> {
         match self.keys.first() {
-            Some(KeySpec {
-                begin: Begin::Index(i),
-                find: Find::Range { .. },
-                ..
-            }) => Some(*i as usize),
+            Some(KeySpec { begin: Begin::Index(i), find: Find::Range { .. }, .. }) => Some(*i as usize),
             _ => None,
         }
     }

@@ -46,12 +46,7 @@ pub const COMMANDS: &[DataCommand] = &[
 ];
 
 /// What the rows of this family have in common.
-const STRING_SPEC: Spec = Spec {
-    acl: Categories::STRING,
-    group: Group::String,
-    complexity: "O(1)",
-    ..Spec::BASE
-};
+const STRING_SPEC: Spec = Spec { acl: Categories::STRING, group: Group::String, complexity: "O(1)", ..Spec::BASE };
 
 /// The event of every command that replaces a string.
 const SET_EVENT: Event = Event::new(Class::STRING, "set");
@@ -91,9 +86,7 @@ fn check_len(len: usize, added: usize, limit: u64, call: &Call<'_>) -> CmdResult
     if fits || matches!(call.caller.origin, Origin::Aof | Origin::Master) {
         return Ok(());
     }
-    Err(CmdError::Fixed(
-        "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-    ))
+    Err(CmdError::Fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)"))
 }
 
 #[cfg(test)]

@@ -54,18 +54,11 @@ impl ArgumentType {
 
     /// As COMMAND DOCS writes it.
     pub fn name(self) -> &'static str {
-        ArgumentType::NAMES
-            .iter()
-            .find(|(_, kind)| *kind == self)
-            .expect("every type has a name")
-            .0
+        ArgumentType::NAMES.iter().find(|(_, kind)| *kind == self).expect("every type has a name").0
     }
 
     fn of_name(name: &str) -> Option<ArgumentType> {
-        ArgumentType::NAMES
-            .iter()
-            .find(|(text, _)| *text == name)
-            .map(|(_, kind)| *kind)
+        ArgumentType::NAMES.iter().find(|(text, _)| *text == name).map(|(_, kind)| *kind)
     }
 }
 
@@ -90,20 +83,13 @@ pub struct Argument {
 impl Argument {
     /// How the argument is shown to people; tokens and groups show their words and parts.
     pub fn display_text(&self) -> Option<&str> {
-        let shown = !matches!(
-            self.kind,
-            ArgumentType::PureToken | ArgumentType::OneOf | ArgumentType::Block
-        );
+        let shown = !matches!(self.kind, ArgumentType::PureToken | ArgumentType::OneOf | ArgumentType::Block);
         shown.then_some(&*self.name)
     }
 
     /// The flags that are set, as COMMAND DOCS names them.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
-        let flags = [
-            (self.optional, "optional"),
-            (self.multiple, "multiple"),
-            (self.multiple_token, "multiple_token"),
-        ];
+        let flags = [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
         flags.into_iter().filter_map(|(set, name)| set.then_some(name))
     }
 
@@ -123,10 +109,7 @@ impl Argument {
     }
 
     fn group(kind: ArgumentType, arguments: Vec<Argument>) -> Argument {
-        Argument {
-            arguments,
-            ..Argument::new("", kind)
-        }
+        Argument { arguments, ..Argument::new("", kind) }
     }
 
     /// Applies what the line notes about a bracket or word.
@@ -183,39 +166,21 @@ fn single(item: &Item) -> Result<Argument, String> {
     Ok(match item {
         Item::Token(word, note) => {
             let argument = Argument::new(word.to_ascii_lowercase(), ArgumentType::PureToken);
-            Argument {
-                token: Some(word.trim_matches('"')),
-                ..argument
-            }
-            .noted(*note)
+            Argument { token: Some(word.trim_matches('"')), ..argument }.noted(*note)
         }
         Item::Name(name, note) => {
-            let kind = note
-                .text
-                .and_then(ArgumentType::of_name)
-                .unwrap_or_else(|| type_of_name(name));
+            let kind = note.text.and_then(ArgumentType::of_name).unwrap_or_else(|| type_of_name(name));
             Argument::new(*name, kind).noted(Note { text: None, ..*note })
         }
-        Item::Optional(items, note) => Argument {
-            optional: true,
-            ..enclosed(items)?
-        }
-        .noted(*note),
+        Item::Optional(items, note) => Argument { optional: true, ..enclosed(items)? }.noted(*note),
         Item::OneOf(branches, note) => {
-            let choices = branches
-                .iter()
-                .map(|branch| enclosed(branch))
-                .collect::<Result<_, _>>()?;
+            let choices = branches.iter().map(|branch| enclosed(branch)).collect::<Result<_, _>>()?;
             Argument::group(ArgumentType::OneOf, choices).noted(*note)
         }
         Item::Block(items, note) => Argument::group(ArgumentType::Block, sequence(items)?).noted(*note),
         Item::Repeated(items) => {
             let multiple_token = items.len() > 1 && matches!(items[0], Item::Token(..));
-            Argument {
-                multiple: true,
-                multiple_token,
-                ..enclosed(items)?
-            }
+            Argument { multiple: true, multiple_token, ..enclosed(items)? }
         }
     })
 }

@@ -81,10 +81,7 @@ mod tests {
 
     #[test]
     fn several_values_belong_to_one_name() {
-        assert_eq!(
-            options(&["--save", "900", "1", "--port", "1"]),
-            "save \"900\" \"1\" \nport \"1\" "
-        );
+        assert_eq!(options(&["--save", "900", "1", "--port", "1"]), "save \"900\" \"1\" \nport \"1\" ");
         assert_eq!(
             options(&["x", "loglevel", "verbose", "--maxmemory '7mb'"]),
             "\"loglevel\" \"verbose\" \nmaxmemory '7mb' "
@@ -93,20 +90,14 @@ mod tests {
 
     #[test]
     fn a_name_without_a_value_takes_the_next_argument() {
-        assert_eq!(
-            options(&["--port", "--bla", "--loglevel", "verbose"]),
-            "port \"--bla\" \nloglevel \"verbose\" "
-        );
+        assert_eq!(options(&["--port", "--bla", "--loglevel", "verbose"]), "port \"--bla\" \nloglevel \"verbose\" ");
         assert_eq!(options(&["--a", "--b", "--c"]), "a \"--b\" \nc ");
         assert_eq!(options(&["--port 1", "--loglevel debug"]), "port 1 \nloglevel debug ");
     }
 
     #[test]
     fn save_and_sentinel_may_lack_a_value() {
-        assert_eq!(
-            options(&["--save", "--port", "1"]),
-            "save \"\" \nport \"1\" ".replace("\"\" ", "\"\"")
-        );
+        assert_eq!(options(&["--save", "--port", "1"]), "save \"\" \nport \"1\" ".replace("\"\" ", "\"\""));
         assert_eq!(options(&["--port", "1", "--save"]), "port \"1\" \nsave \"\"");
         assert_eq!(options(&["--save", ""]), "save \"\" ");
         assert_eq!(options(&["--sentinel", "--port", "1"]), "sentinel \nport \"1\" ");

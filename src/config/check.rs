@@ -41,10 +41,7 @@ pub struct HeldFile {
 
 /// All that is to be said about `loaded`.
 pub fn check(loaded: &Loaded, facts: &Facts) -> Vec<Finding> {
-    let mut review = Review {
-        loaded,
-        findings: Vec::new(),
-    };
+    let mut review = Review { loaded, findings: Vec::new() };
     review.files(facts);
     review.exposure();
     review.memory(facts);
@@ -86,22 +83,11 @@ impl Review<'_> {
             self.say(Severity::Error, "dir", problem, "create the folder or change dir");
         }
         if let Some(problem) = &facts.logfile_problem {
-            self.say(
-                Severity::Error,
-                "logfile",
-                problem,
-                "change logfile, or leave it empty for the standard output",
-            );
+            self.say(Severity::Error, "logfile", problem, "change logfile, or leave it empty for the standard output");
         }
         for held in &facts.held_files {
-            let reason = format!(
-                "{} is in use by a running server (pid {}, port {})",
-                held.path, held.pid, held.port
-            );
-            let suggestion = format!(
-                "change {} or dir, so that each server has files of its own",
-                held.directive
-            );
+            let reason = format!("{} is in use by a running server (pid {}, port {})", held.path, held.pid, held.port);
+            let suggestion = format!("change {} or dir, so that each server has files of its own", held.directive);
             self.say(Severity::Error, held.directive, reason, &suggestion);
         }
     }
@@ -122,26 +108,16 @@ impl Review<'_> {
         let len = self.config().requirepass.len();
         if (1..SHORT_PASSWORD).contains(&len) {
             let reason = format!("a password of {len} bytes can be guessed");
-            self.say(
-                Severity::Note,
-                "requirepass",
-                reason,
-                "redis-cli ACL GENPASS makes a good one",
-            );
+            self.say(Severity::Note, "requirepass", reason, "redis-cli ACL GENPASS makes a good one");
         }
     }
 
     fn memory(&mut self, facts: &Facts) {
-        let limits = [
-            (facts.cgroup_limit_bytes, "the control group's limit"),
-            (facts.ram_bytes, "this machine's memory"),
-        ];
+        let limits =
+            [(facts.cgroup_limit_bytes, "the control group's limit"), (facts.ram_bytes, "this machine's memory")];
         let known = limits.into_iter().filter_map(|(bytes, what)| Some((bytes?, what)));
         let maxmemory = self.config().maxmemory;
-        if let Some((bytes, what)) = known
-            .min_by_key(|(bytes, _)| *bytes)
-            .filter(|(bytes, _)| maxmemory > *bytes)
-        {
+        if let Some((bytes, what)) = known.min_by_key(|(bytes, _)| *bytes).filter(|(bytes, _)| maxmemory > *bytes) {
             let reason = format!("maxmemory is {maxmemory} bytes, but {what} is {bytes}");
             self.warn(
                 "maxmemory",
@@ -166,11 +142,7 @@ impl Review<'_> {
         let config = self.config();
         let is_replicated = config.replicaof.is_some() || config.cluster_enabled;
         if is_replicated && !config.requirepass.is_empty() && config.masterauth.is_empty() {
-            let name = if config.cluster_enabled {
-                "cluster-enabled"
-            } else {
-                "replicaof"
-            };
+            let name = if config.cluster_enabled { "cluster-enabled" } else { "replicaof" };
             let reason = "requirepass is set and masterauth is not: \
                           if the master has the same password, this server cannot replicate from it";
             self.warn(name, reason, "set masterauth to the master's password");
@@ -184,19 +156,10 @@ impl Review<'_> {
         let [master, replica, child] = config.oom_score_adj_values;
         let is_falling = replica < master || child < replica;
         if is_unseen {
-            self.warn(
-                "daemonize",
-                "a daemon without logfile or syslog logs nowhere",
-                "set logfile",
-            );
+            self.warn("daemonize", "a daemon without logfile or syslog logs nowhere", "set logfile");
         }
         if is_debug {
-            self.say(
-                Severity::Note,
-                "loglevel",
-                "loglevel debug is for development: the log grows fast",
-                "use notice",
-            );
+            self.say(Severity::Note, "loglevel", "loglevel debug is for development: the log grows fast", "use notice");
         }
         if is_falling {
             let reason = "oom-score-adj-values should rise from master to replica to child: \
@@ -208,10 +171,7 @@ impl Review<'_> {
 
 /// Whether binding to `address` opens the port on every interface.
 fn is_any_address(address: &str) -> bool {
-    matches!(
-        address.strip_prefix('-').unwrap_or(address),
-        "*" | "0.0.0.0" | "::" | "::*"
-    )
+    matches!(address.strip_prefix('-').unwrap_or(address), "*" | "0.0.0.0" | "::" | "::*")
 }
 
 #[cfg(test)]
@@ -231,10 +191,7 @@ mod tests {
     fn told(text: &str) -> Vec<(Severity, u32, String)> {
         let first_word = |reason: &str| reason.split(' ').next().unwrap().to_owned();
         let findings = findings(text, &Facts::default());
-        findings
-            .iter()
-            .map(|finding| (finding.severity, finding.line, first_word(&finding.reason)))
-            .collect()
+        findings.iter().map(|finding| (finding.severity, finding.line, first_word(&finding.reason))).collect()
     }
 
     #[test]
@@ -249,10 +206,7 @@ mod tests {
 
     #[test]
     fn a19_appendfsync_without_an_append_only_file_is_one_warning() {
-        assert_eq!(
-            told("appendonly no\nappendfsync always\n"),
-            [(Severity::Warning, 2, "appendfsync".to_owned())]
-        );
+        assert_eq!(told("appendonly no\nappendfsync always\n"), [(Severity::Warning, 2, "appendfsync".to_owned())]);
         assert_eq!(told("appendonly yes\nappendfsync always\n"), []);
         assert_eq!(told("appendfsync no\n"), []);
     }
@@ -274,11 +228,7 @@ mod tests {
 
     #[test]
     fn maxmemory_beyond_the_smaller_limit_is_warned_about() {
-        let facts = Facts {
-            ram_bytes: Some(8 << 30),
-            cgroup_limit_bytes: Some(1 << 30),
-            ..Facts::default()
-        };
+        let facts = Facts { ram_bytes: Some(8 << 30), cgroup_limit_bytes: Some(1 << 30), ..Facts::default() };
         let found = findings("maxmemory 2gb\n", &facts);
         assert_eq!(found.len(), 1);
         assert!(found[0].reason.contains("control group"), "{}", found[0].reason);
@@ -298,12 +248,7 @@ mod tests {
 
     #[test]
     fn a15_and_b1_files_that_cannot_be_used_are_errors_and_come_first() {
-        let held = HeldFile {
-            path: "/var/dump.rdb".to_owned(),
-            directive: "dbfilename",
-            pid: 77,
-            port: 6379,
-        };
+        let held = HeldFile { path: "/var/dump.rdb".to_owned(), directive: "dbfilename", pid: 77, port: 6379 };
         let facts = Facts {
             dir_problem: Some("dir '/nope': No such file or directory (as user redis)".to_owned()),
             held_files: vec![held],

@@ -103,11 +103,7 @@ fn settable<B: AsRef<[u8]>>(
     for (name, _) in pairs {
         let name = name.as_ref();
         let Some(directive) = lookup(name) else {
-            return Err(CmdText::new(&[
-                b"ERR Unknown option or number of arguments for CONFIG SET - '",
-                name,
-                b"'",
-            ]));
+            return Err(CmdText::new(&[b"ERR Unknown option or number of arguments for CONFIG SET - '", name, b"'"]));
         };
         if directive.has(Flags::IMMUTABLE) {
             return Err(set_failed(name, b"can't set immutable config"));
@@ -134,12 +130,7 @@ pub fn apply_failed(directive: &Directive, reason: &str) -> CmdText {
 }
 
 fn set_failed(name: &[u8], reason: &[u8]) -> CmdText {
-    CmdText::new(&[
-        b"ERR CONFIG SET failed (possibly related to argument '",
-        name,
-        b"') - ",
-        reason,
-    ])
+    CmdText::new(&[b"ERR CONFIG SET failed (possibly related to argument '", name, b"') - ", reason])
 }
 
 #[cfg(test)]
@@ -147,17 +138,11 @@ mod tests {
     use super::*;
     use crate::config::values::ProtectedAction;
 
-    const AT_REST: SetContext = SetContext {
-        loading: false,
-        client: Locality::Remote,
-    };
+    const AT_REST: SetContext = SetContext { loading: false, client: Locality::Remote };
 
     fn names(patterns: &[&str]) -> Vec<String> {
         let found = get_many(&Config::default(), patterns);
-        found
-            .into_iter()
-            .map(|(name, _)| String::from_utf8(name).unwrap())
-            .collect()
+        found.into_iter().map(|(name, _)| String::from_utf8(name).unwrap()).collect()
     }
 
     fn set(config: &mut Config, pairs: &[(&str, &str)]) -> Result<Vec<&'static str>, String> {
@@ -200,16 +185,8 @@ mod tests {
     #[test]
     fn several_parameters_are_set_and_the_changed_ones_told() {
         let mut config = Config::default();
-        let pairs = [
-            ("maxmemory", "12.5gb"),
-            ("timeout", "0"),
-            ("SAVE", "3000 5"),
-            ("slave-priority", "7"),
-        ];
-        assert_eq!(
-            set(&mut config, &pairs),
-            Ok(vec!["maxmemory", "save", "replica-priority"])
-        );
+        let pairs = [("maxmemory", "12.5gb"), ("timeout", "0"), ("SAVE", "3000 5"), ("slave-priority", "7")];
+        assert_eq!(set(&mut config, &pairs), Ok(vec!["maxmemory", "save", "replica-priority"]));
         assert_eq!(config.maxmemory, 13_421_772_800);
         assert_eq!(config.replica_priority, 7);
     }
@@ -217,11 +194,7 @@ mod tests {
     #[test]
     fn one_bad_value_leaves_everything_as_it_was() {
         let mut config = Config::default();
-        let pairs = [
-            ("maxmemory", "1"),
-            ("maxmemory-clients", "200%"),
-            ("client-query-buffer-limit", "bad"),
-        ];
+        let pairs = [("maxmemory", "1"), ("maxmemory-clients", "200%"), ("client-query-buffer-limit", "bad")];
         let refusal = "ERR CONFIG SET failed (possibly related to argument 'maxmemory-clients') - \
                        percentage argument must be less or equal to 100";
         assert_eq!(set(&mut config, &pairs), Err(refusal.to_owned()));
@@ -236,23 +209,14 @@ mod tests {
                 ("Daemonize", "yes"),
                 "ERR CONFIG SET failed (possibly related to argument 'Daemonize') - can't set immutable config",
             ),
-            (
-                ("dir", "/"),
-                "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config",
-            ),
-            (
-                ("a\r\nb", "/"),
-                "ERR Unknown option or number of arguments for CONFIG SET - 'a  b'",
-            ),
+            (("dir", "/"), "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config"),
+            (("a\r\nb", "/"), "ERR Unknown option or number of arguments for CONFIG SET - 'a  b'"),
             (
                 ("Slave-Priority", "x"),
                 "ERR CONFIG SET failed (possibly related to argument 'slave-priority') - \
                  argument couldn't be parsed into an integer",
             ),
-            (
-                ("save", "9001"),
-                "ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters",
-            ),
+            (("save", "9001"), "ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters"),
         ];
         for (pair, refusal) in cases {
             assert_eq!(set(&mut config, &[pair]), Err(refusal.to_owned()));
@@ -262,10 +226,7 @@ mod tests {
     #[test]
     fn the_same_name_twice_is_refused() {
         let refusal = "ERR CONFIG SET failed (possibly related to argument 'SaVe') - duplicate parameter";
-        assert_eq!(
-            set(&mut Config::default(), &[("save", ""), ("SaVe", "")]),
-            Err(refusal.to_owned())
-        );
+        assert_eq!(set(&mut Config::default(), &[("save", ""), ("SaVe", "")]), Err(refusal.to_owned()));
     }
 
     #[test]
@@ -278,36 +239,18 @@ mod tests {
 
     #[test]
     fn protected_parameters_open_to_local_clients() {
-        let mut config = Config {
-            enable_protected_configs: ProtectedAction::Local,
-            ..Config::default()
-        };
+        let mut config = Config { enable_protected_configs: ProtectedAction::Local, ..Config::default() };
         assert!(set(&mut config, &[("dbfilename", "x")]).is_err());
-        let local = SetContext {
-            loading: false,
-            client: Locality::Local,
-        };
-        assert_eq!(
-            set_in(&mut config, &[("dbfilename", "x")], local),
-            Ok(vec!["dbfilename"])
-        );
+        let local = SetContext { loading: false, client: Locality::Local };
+        assert_eq!(set_in(&mut config, &[("dbfilename", "x")], local), Ok(vec!["dbfilename"]));
     }
 
     #[test]
     fn loading_forbids_some_parameters() {
-        let loading = SetContext {
-            loading: true,
-            client: Locality::Local,
-        };
+        let loading = SetContext { loading: true, client: Locality::Local };
         let refusal = "LOADING Redis is loading the dataset in memory";
-        assert_eq!(
-            set_in(&mut Config::default(), &[("appendonly", "yes")], loading),
-            Err(refusal.to_owned())
-        );
-        assert_eq!(
-            set_in(&mut Config::default(), &[("loglevel", "debug")], loading),
-            Ok(vec!["loglevel"])
-        );
+        assert_eq!(set_in(&mut Config::default(), &[("appendonly", "yes")], loading), Err(refusal.to_owned()));
+        assert_eq!(set_in(&mut Config::default(), &[("loglevel", "debug")], loading), Ok(vec!["loglevel"]));
     }
 
     #[test]

@@ -123,27 +123,15 @@ pub struct Directive {
 
 impl Directive {
     pub(super) const fn new(name: &'static str, kind: Kind) -> Directive {
-        Directive {
-            name,
-            alias: None,
-            flags: Flags::NONE,
-            kind,
-            check: None,
-        }
+        Directive { name, alias: None, flags: Flags::NONE, kind, check: None }
     }
 
     pub(super) const fn alias(self, alias: &'static str) -> Directive {
-        Directive {
-            alias: Some(alias),
-            ..self
-        }
+        Directive { alias: Some(alias), ..self }
     }
 
     pub(super) const fn flags(self, flags: Flags) -> Directive {
-        Directive {
-            flags: self.flags.with(flags),
-            ..self
-        }
+        Directive { flags: self.flags.with(flags), ..self }
     }
 
     pub(super) const fn immutable(self) -> Directive {
@@ -151,10 +139,7 @@ impl Directive {
     }
 
     pub(super) const fn check(self, check: fn(&[u8]) -> Outcome) -> Directive {
-        Directive {
-            check: Some(check),
-            ..self
-        }
+        Directive { check: Some(check), ..self }
     }
 
     pub fn has(&self, flags: Flags) -> bool {
@@ -208,9 +193,7 @@ impl Directive {
                 self.checked(word)?;
                 put(config, value);
             }
-            Kind::Number {
-                put, min, max, form, ..
-            } => {
+            Kind::Number { put, min, max, form, .. } => {
                 let value = form.parse(word)?;
                 form.within(value, min, max)?;
                 put(config, value);

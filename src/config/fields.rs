@@ -36,11 +36,7 @@ const fn save_point(seconds: u64, changes: u64) -> SavePoint {
 }
 
 const fn output_limit(hard: u64, soft: u64, soft_seconds: u64) -> OutputLimit {
-    OutputLimit {
-        hard,
-        soft,
-        soft_seconds,
-    }
+    OutputLimit { hard, soft, soft_seconds }
 }
 
 const KB: u64 = 1 << 10;

@@ -61,15 +61,8 @@ impl Finding {
     pub fn fatal_block(&self, main: &str, version: &str) -> String {
         let mut block = format!("\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***\n");
         if self.line > 0 {
-            let place = if self.source == main {
-                String::new()
-            } else {
-                format!(" of {}", self.source)
-            };
-            block += &format!(
-                "Reading the configuration file, at line {}{place}\n>>> '{}'\n",
-                self.line, self.text
-            );
+            let place = if self.source == main { String::new() } else { format!(" of {}", self.source) };
+            block += &format!("Reading the configuration file, at line {}{place}\n>>> '{}'\n", self.line, self.text);
         }
         block += &format!("{}\n", self.reason);
         if let Some(suggestion) = &self.suggestion {

@@ -25,9 +25,8 @@ pub fn fix(text: &[u8], source: &str) -> (Vec<u8>, Vec<Finding>) {
             continue;
         };
         let end = line_end(line);
-        let old = line[..line.len() - end.len()]
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&line[..line.len() - end.len()]);
+        let old =
+            line[..line.len() - end.len()].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line[..line.len() - end.len()]);
         fixed.extend([b"# ", old.trim_ascii(), b"   # ", correction.why.as_bytes(), end].concat());
         if let Some(new) = &correction.line {
             fixed.extend(separator(end, &fixed));
@@ -35,14 +34,8 @@ pub fn fix(text: &[u8], source: &str) -> (Vec<u8>, Vec<Finding>) {
         }
         let text = String::from_utf8_lossy(old.trim_ascii()).into_owned();
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let origin = Origin {
-            source: source.to_owned(),
-            line: number,
-            text,
-        };
-        let done = correction
-            .line
-            .map_or("switched off".to_owned(), |new| format!("now: {new}"));
+        let origin = Origin { source: source.to_owned(), line: number, text };
+        let done = correction.line.map_or("switched off".to_owned(), |new| format!("now: {new}"));
         findings.push(Finding::new(Severity::Note, &origin, correction.why).suggesting(Some(done)));
     }
     (fixed, findings)
@@ -63,19 +56,13 @@ fn correct(line: &[u8]) -> Option<Correction> {
     let words = quote::split_args(line)?;
     let name = words.first()?;
     if let Some(obsolete) = obsolete::find(name) {
-        return Some(Correction {
-            why: format!("obsolete: {}", obsolete.instead),
-            line: None,
-        });
+        return Some(Correction { why: format!("obsolete: {}", obsolete.instead), line: None });
     }
     if lookup(name).is_none() || is_good(line) {
         return None;
     }
     let repair = repair(line)?;
-    Some(Correction {
-        why: repair.why.to_owned(),
-        line: Some(repair.line),
-    })
+    Some(Correction { why: repair.why.to_owned(), line: Some(repair.line) })
 }
 
 fn is_good(line: &[u8]) -> bool {
@@ -86,9 +73,7 @@ fn is_good(line: &[u8]) -> bool {
 
 /// The line end of `line` as it is: `\n`, `\r\n`, or none at the end of a text.
 fn line_end(line: &[u8]) -> &[u8] {
-    let body = line
-        .strip_suffix(b"\n")
-        .map_or(line, |body| body.strip_suffix(b"\r").unwrap_or(body));
+    let body = line.strip_suffix(b"\n").map_or(line, |body| body.strip_suffix(b"\r").unwrap_or(body));
     &line[body.len()..]
 }
 
@@ -128,25 +113,16 @@ mod tests {
     fn each_correction_is_told() {
         let (_, findings) = fix(b"\nsave 9001\nvm-enabled no\n", "redis.conf");
         let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        assert_eq!(
-            lines[0],
-            "redis.conf:2: note: seconds and changes ran together (now: save 900 1)"
-        );
+        assert_eq!(lines[0], "redis.conf:2: note: seconds and changes ran together (now: save 900 1)");
         assert!(lines[1].starts_with("redis.conf:3: note: obsolete: "), "{}", lines[1]);
         assert_eq!(lines.len(), 2);
     }
 
     #[test]
     fn what_is_good_or_uncertain_stays() {
-        for text in [
-            "",
-            "port 6379",
-            "save 1234\n",
-            "maxmemroy 1gb\n",
-            "maxmemory 100xb\r\n",
-            "save \"\"\n",
-            "user \"x\n",
-        ] {
+        for text in
+            ["", "port 6379", "save 1234\n", "maxmemroy 1gb\n", "maxmemory 100xb\r\n", "save \"\"\n", "user \"x\n"]
+        {
             assert_eq!(fixed(text), text);
         }
     }
@@ -154,14 +130,8 @@ mod tests {
     #[test]
     fn line_ends_are_kept_and_a_missing_one_does_not_join_lines() {
         let comment = "# save 9001   # seconds and changes ran together";
-        assert_eq!(
-            fixed("save 9001\r\nport 1\r\n"),
-            format!("{comment}\r\nsave 900 1\r\nport 1\r\n")
-        );
+        assert_eq!(fixed("save 9001\r\nport 1\r\n"), format!("{comment}\r\nsave 900 1\r\nport 1\r\n"));
         assert_eq!(fixed("save 9001"), format!("{comment}\nsave 900 1"));
-        assert_eq!(
-            fixed("port 1\r\nsave 9001"),
-            format!("port 1\r\n{comment}\r\nsave 900 1")
-        );
+        assert_eq!(fixed("port 1\r\nsave 9001"), format!("port 1\r\n{comment}\r\nsave 900 1"));
     }
 }

@@ -25,15 +25,11 @@ impl Form {
     /// The number that `word` spells.
     pub fn parse(self, word: &[u8]) -> Result<i128, ConfigError> {
         let (value, refusal) = match self {
-            Form::Integer => (
-                num::parse_i64(word).map(i128::from),
-                "argument couldn't be parsed into an integer",
-            ),
+            Form::Integer => (num::parse_i64(word).map(i128::from), "argument couldn't be parsed into an integer"),
             Form::Memory => (parse_memory(word), "argument must be a memory value"),
-            Form::MemoryOrPercent => (
-                parse_memory(word).or_else(|| parse_percent(word)),
-                "argument must be a memory or percent value",
-            ),
+            Form::MemoryOrPercent => {
+                (parse_memory(word).or_else(|| parse_percent(word)), "argument must be a memory or percent value")
+            }
             Form::Octal => (parse_octal(word), "argument couldn't be parsed as an octal number"),
         };
         value.ok_or_else(|| refusal.into())
@@ -92,10 +88,7 @@ fn unit_scale(unit: &[u8]) -> Option<i128> {
         (b"g", 1_000_000_000),
         (b"gb", 1 << 30),
     ];
-    units
-        .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        .map(|(_, scale)| scale)
+    units.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, scale)| scale)
 }
 
 fn parse_percent(text: &[u8]) -> Option<i128> {
@@ -107,9 +100,7 @@ fn parse_octal(text: &[u8]) -> Option<i128> {
     if text.is_empty() {
         return Some(0);
     }
-    i64::from_str_radix(std::str::from_utf8(text).ok()?, 8)
-        .ok()
-        .map(i128::from)
+    i64::from_str_radix(std::str::from_utf8(text).ok()?, 8).ok().map(i128::from)
 }
 
 /// An integer as C's `strtoll` takes it when it must use up the text: blanks and a sign in front, zeros, and

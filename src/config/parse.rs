@@ -87,39 +87,21 @@ pub fn parse_lines(text: &[u8], source: &str, loader: &mut Loader, read: &mut Re
         }
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let text = String::from_utf8_lossy(line).into_owned();
-        loader.line(
-            line,
-            Origin {
-                source: source.to_owned(),
-                line: number,
-                text,
-            },
-            read,
-        );
+        loader.line(line, Origin { source: source.to_owned(), line: number, text }, read);
     }
 }
 
 fn trim(line: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     let start = line.iter().position(|byte| !blank(byte)).unwrap_or(line.len());
-    let end = line
-        .iter()
-        .rposition(|byte| !blank(byte))
-        .map_or(start, |last| last + 1);
+    let end = line.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
     &line[start..end]
 }
 
 impl Loader {
     pub fn new(mode: Mode) -> Loader {
         let (findings, given, obsolete) = (Vec::new(), Vec::new(), Vec::new());
-        Loader {
-            config: Config::default(),
-            findings,
-            given,
-            obsolete,
-            mode,
-            depth: 0,
-        }
+        Loader { config: Config::default(), findings, given, obsolete, mode, depth: 0 }
     }
 
     /// One line that is neither blank nor a comment.
@@ -149,8 +131,7 @@ impl Loader {
     }
 
     fn refuse(&mut self, origin: &Origin, reason: &str, suggestion: Option<String>) {
-        self.findings
-            .push(Finding::new(Severity::Error, origin, reason).suggesting(suggestion));
+        self.findings.push(Finding::new(Severity::Error, origin, reason).suggesting(suggestion));
     }
 
     fn set(&mut self, directive: &'static Directive, values: &[Vec<u8>]) -> Result<(), ConfigError> {
@@ -187,10 +168,7 @@ impl Loader {
         origin: &Origin,
         read: &mut ReadInclude<'_>,
     ) -> Result<(), String> {
-        let kept = || KeptLine {
-            words: values.to_vec(),
-            origin: origin.clone(),
-        };
+        let kept = || KeptLine { words: values.to_vec(), origin: origin.clone() };
         match (name, values) {
             (b"include", [pattern]) => self.include(pattern, read)?,
             (b"rename-command", [_, _]) => self.config.rename_command.push(kept()),
@@ -202,10 +180,7 @@ impl Loader {
             (dotted, []) if dotted.contains(&b'.') => return Err("Module config specified without value".to_owned()),
             (dotted, _) if dotted.contains(&b'.') => {
                 let words = std::iter::once(name.to_vec()).chain(values.iter().cloned()).collect();
-                self.config.module_parameters.push(KeptLine {
-                    words,
-                    origin: origin.clone(),
-                });
+                self.config.module_parameters.push(KeptLine { words, origin: origin.clone() });
             }
             _ => return Err(BAD_DIRECTIVE.to_owned()),
         }
@@ -218,11 +193,7 @@ impl Loader {
         }
         let pattern = std::str::from_utf8(pattern).map_err(|_| "the name of an included file must be UTF-8 text")?;
         let failed = |why: String| format!("Fatal error, can't open config file '{pattern}': {why}");
-        let texts = read(Include {
-            pattern,
-            dir: &self.config.dir,
-        })
-        .map_err(failed)?;
+        let texts = read(Include { pattern, dir: &self.config.dir }).map_err(failed)?;
         self.depth += 1;
         for (name, text) in texts {
             parse_lines(&text, &name, self, read);
@@ -235,17 +206,9 @@ impl Loader {
     pub fn finish(mut self) -> Loaded {
         self.judge_obsolete();
         if self.config.cluster_enabled && self.config.replicaof.is_some() {
-            self.refuse(
-                &Origin::default(),
-                "replicaof directive not allowed in cluster mode",
-                None,
-            );
+            self.refuse(&Origin::default(), "replicaof directive not allowed in cluster mode", None);
         }
-        Loaded {
-            config: self.config,
-            findings: self.findings,
-            given: self.given,
-        }
+        Loaded { config: self.config, findings: self.findings, given: self.given }
     }
 
     /// One finding for each obsolete name, at its first line.
@@ -255,8 +218,7 @@ impl Loader {
         }
         self.obsolete.push((obsolete.name, self.findings.len()));
         let finding = Finding::new(Severity::Warning, origin, obsolete.reason());
-        self.findings
-            .push(finding.suggesting(Some(obsolete.instead.to_owned())));
+        self.findings.push(finding.suggesting(Some(obsolete.instead.to_owned())));
     }
 
     /// Does with the obsolete names as `config-obsolete` says.
@@ -271,8 +233,7 @@ impl Loader {
             ConfigObsolete::Silent => {
                 let silenced: Vec<usize> = self.obsolete.iter().map(|(_, index)| *index).collect();
                 let mut index = 0..;
-                self.findings
-                    .retain(|_| !silenced.contains(&index.next().expect("the range has no end")));
+                self.findings.retain(|_| !silenced.contains(&index.next().expect("the range has no end")));
             }
         }
     }
@@ -289,12 +250,7 @@ fn suggestion(line: &[u8], reason: &str) -> Option<String> {
 fn unknown_name(name: &[u8]) -> Option<String> {
     let known = nearest_name(name)?;
     let differs = !known.as_bytes().eq_ignore_ascii_case(name);
-    differs.then(|| {
-        format!(
-            "there is no directive '{}', did you mean: {known}",
-            String::from_utf8_lossy(name)
-        )
-    })
+    differs.then(|| format!("there is no directive '{}', did you mean: {known}", String::from_utf8_lossy(name)))
 }
 
 #[cfg(test)]

@@ -13,13 +13,8 @@ use crate::base::quote;
 pub const LINES: [&str; 5] = ["include", "rename-command", "user", "loadmodule", "sentinel"];
 
 /// The save points that ever were in the shipped file or built in.
-const KNOWN_SAVE_POINTS: [(&str, &str); 5] = [
-    ("900", "1"),
-    ("300", "10"),
-    ("60", "10000"),
-    ("3600", "1"),
-    ("300", "100"),
-];
+const KNOWN_SAVE_POINTS: [(&str, &str); 5] =
+    [("900", "1"), ("300", "10"), ("60", "10000"), ("3600", "1"), ("300", "100")];
 
 /// A line that says what the bad one meant, and why that is certain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +47,7 @@ fn split_save_point(name: &[u8], values: &[Vec<u8>]) -> Option<Repair> {
     let mut candidates = KNOWN_SAVE_POINTS.iter().filter(runs_together);
     let (seconds, changes) = candidates.next()?;
     let unique = candidates.next().is_none();
-    unique.then(|| Repair {
-        line: format!("save {seconds} {changes}"),
-        why: "seconds and changes ran together",
-    })
+    unique.then(|| Repair { line: format!("save {seconds} {changes}"), why: "seconds and changes ran together" })
 }
 
 /// `port 6379 # text` as `port 6379`, if that is good.
@@ -68,10 +60,7 @@ fn without_comment(line: &[u8], name: &[u8], values: &[Vec<u8>]) -> Option<Repai
     let kept = String::from_utf8(line[..hash].trim_ascii_end().to_vec()).ok()?;
     // A quoted `#` further to the left would make the cut wrong; then nothing is certain.
     let as_meant = quote::split_args(kept.as_bytes())?.get(1..)? == &values[..comment];
-    as_meant.then_some(Repair {
-        line: kept,
-        why: "a comment needs a line of its own",
-    })
+    as_meant.then_some(Repair { line: kept, why: "a comment needs a line of its own" })
 }
 
 /// The known name that `name` is most like, if it is like one.
@@ -84,10 +73,7 @@ pub fn nearest<'a>(name: &[u8], known: impl Iterator<Item = &'a str>) -> Option<
     let name = name.to_ascii_lowercase();
     let tolerated = (name.len() / 4).clamp(1, 4);
     let ranked = known.map(|known| (distance(&name, known.to_ascii_lowercase().as_bytes()), known));
-    ranked
-        .filter(|(distance, _)| *distance <= tolerated)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+    ranked.filter(|(distance, _)| *distance <= tolerated).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
 /// How many insertions, deletions, replacements and swaps of neighbours lead from `a` to `b`.
@@ -163,9 +149,6 @@ mod tests {
     #[test]
     fn b2_a_long_dash_in_a_file_name_is_near() {
         let files = ["redis.conf", "redis-test.conf"];
-        assert_eq!(
-            nearest("redis\u{2014}test.conf".as_bytes(), files.into_iter()),
-            Some("redis-test.conf")
-        );
+        assert_eq!(nearest("redis\u{2014}test.conf".as_bytes(), files.into_iter()), Some("redis-test.conf"));
     }
 }

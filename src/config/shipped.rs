@@ -47,15 +47,9 @@ fn its_examples_are_good() {
 fn it_shows_every_parameter_that_still_means_something() {
     let loaded = load(SHIPPED);
     let active = loaded.given.iter().map(|(directive, _)| directive.name);
-    let shown: BTreeSet<&str> = active
-        .chain(examples().filter_map(|line| line.split(' ').next()))
-        .collect();
+    let shown: BTreeSet<&str> = active.chain(examples().filter_map(|line| line.split(' ').next())).collect();
     for directive in table().filter(|directive| !directive.has(Flags::HIDDEN)) {
         let is_obsolete = super::obsolete::find(directive.name.as_bytes()).is_some();
-        assert!(
-            is_obsolete || shown.contains(directive.name),
-            "{} is not shown",
-            directive.name
-        );
+        assert!(is_obsolete || shown.contains(directive.name), "{} is not shown", directive.name);
     }
 }

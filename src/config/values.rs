@@ -12,9 +12,7 @@ pub trait Choice: Copy + PartialEq + Sized + 'static {
 
     /// The value called `name`, in any case.
     fn parse(name: &[u8]) -> Option<Self> {
-        let found = Self::NAMES
-            .iter()
-            .find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
+        let found = Self::NAMES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
         Some(found.1)
     }
 
@@ -248,9 +246,7 @@ impl ClientClass {
         if name.eq_ignore_ascii_case(b"replica") {
             return Some(ClientClass::Replica);
         }
-        ClientClass::ALL
-            .into_iter()
-            .find(|class| class.name().as_bytes().eq_ignore_ascii_case(name))
+        ClientClass::ALL.into_iter().find(|class| class.name().as_bytes().eq_ignore_ascii_case(name))
     }
 }
 
@@ -300,11 +296,8 @@ impl NotifyFlags {
         (b'd', NotifyFlags::MODULE),
         (b'n', NotifyFlags::NEW),
     ];
-    const OTHERS: [(u8, NotifyFlags); 3] = [
-        (b'K', NotifyFlags::KEYSPACE),
-        (b'E', NotifyFlags::KEYEVENT),
-        (b'm', NotifyFlags::KEY_MISS),
-    ];
+    const OTHERS: [(u8, NotifyFlags); 3] =
+        [(b'K', NotifyFlags::KEYSPACE), (b'E', NotifyFlags::KEYEVENT), (b'm', NotifyFlags::KEY_MISS)];
 
     pub fn contains(self, other: NotifyFlags) -> bool {
         self.0 & other.0 == other.0
@@ -329,9 +322,7 @@ impl NotifyFlags {
                 return Some(flags.with(NotifyFlags::ALL));
             }
             let mut known = NotifyFlags::MEMBERS.iter().chain(&NotifyFlags::OTHERS);
-            known
-                .find(|(name, _)| *name == letter)
-                .map(|(_, flag)| flags.with(*flag))
+            known.find(|(name, _)| *name == letter).map(|(_, flag)| flags.with(*flag))
         })
     }
 
@@ -381,17 +372,9 @@ impl ShutdownFlags {
     /// What CONFIG GET prints.
     pub fn text(self) -> String {
         let set = [self.save, self.nosave, self.now, self.force];
-        let words: Vec<&str> = ShutdownFlags::NAMES[1..]
-            .iter()
-            .zip(set)
-            .filter(|(_, on)| *on)
-            .map(|(n, _)| *n)
-            .collect();
-        if words.is_empty() {
-            ShutdownFlags::NAMES[0].to_owned()
-        } else {
-            words.join(" ")
-        }
+        let words: Vec<&str> =
+            ShutdownFlags::NAMES[1..].iter().zip(set).filter(|(_, on)| *on).map(|(n, _)| *n).collect();
+        if words.is_empty() { ShutdownFlags::NAMES[0].to_owned() } else { words.join(" ") }
     }
 }
 

@@ -137,11 +137,7 @@ impl Blocks {
         self.small_bytes -= class * 8;
         // SAFETY: a small block, so it lies in a page of this arena; the caller has given it up.
         let page = unsafe { Page::of(block) };
-        debug_assert_eq!(
-            page.head().class as usize,
-            class,
-            "a block is freed with the size it was asked with"
-        );
+        debug_assert_eq!(page.head().class as usize, class, "a block is freed with the size it was asked with");
         let (live, capacity) = page.put_block(block);
         if live + 1 == capacity {
             self.link_first(class, page);
@@ -256,21 +252,14 @@ impl Blocks {
         let layout = chunk_layout(pages);
         // SAFETY: the layout has a size.
         let base = allocated(unsafe { alloc(layout) }, layout);
-        assert!(
-            (base.as_ptr().addr() + layout.size()) >> 47 == 0,
-            "user addresses have 47 bits"
-        );
+        assert!((base.as_ptr().addr() + layout.size()) >> 47 == 0, "user addresses have 47 bits");
         let number = self.vacant.pop().map_or(self.chunks.len(), |number| number as usize);
         if number == self.chunks.len() {
             self.chunks.push(None);
             self.chunks_with_room.resize(self.chunks.len().div_ceil(64), 0);
         }
         let all_free = u32::MAX >> (u32::BITS as usize - pages);
-        self.chunks[number] = Some(Chunk {
-            base,
-            pages: pages as u32,
-            free: all_free,
-        });
+        self.chunks[number] = Some(Chunk { base, pages: pages as u32, free: all_free });
         self.set_room(number, true);
         self.all_pages += pages;
         self.free_pages += pages;

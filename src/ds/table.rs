@@ -191,11 +191,7 @@ impl Table {
                 let lane = matching.trailing_zeros() as usize;
                 let handle = node.handle(lane);
                 if eq(handle) {
-                    return Some(Slot {
-                        handle,
-                        bucket: bucket as u32,
-                        place: depth << 4 | lane as u32,
-                    });
+                    return Some(Slot { handle, bucket: bucket as u32, place: depth << 4 | lane as u32 });
                 }
                 matching &= matching - 1;
             }
@@ -397,11 +393,7 @@ impl Table {
         while let Some(node) = next {
             for lane in lanes(node.used_lanes()) {
                 let handle = node.handle(lane);
-                let home = if rehash(handle) as usize & bit != 0 {
-                    target
-                } else {
-                    old
-                };
+                let home = if rehash(handle) as usize & bit != 0 { target } else { old };
                 self.place(home, node.tag(lane), handle);
             }
             next = node.child();
@@ -639,9 +631,7 @@ impl Node {
     /// The same without vector instructions.
     #[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
     fn lanes_with_portable(self, tag: u8) -> u32 {
-        (0..LANES)
-            .filter(|&lane| self.tag(lane) == tag)
-            .fold(0, |mask, lane| mask | 1 << lane)
+        (0..LANES).filter(|&lane| self.tag(lane) == tag).fold(0, |mask, lane| mask | 1 << lane)
     }
 
     #[inline]
@@ -797,11 +787,7 @@ fn tag_of(hash: u64) -> u8 {
 /// Entries at which a table of this many buckets splits one. The two more let the first bucket fill up.
 #[inline]
 fn split_point(buckets: usize) -> usize {
-    if buckets == 0 {
-        0
-    } else {
-        buckets * LOAD_EIGHTHS / 8 + 2
-    }
+    if buckets == 0 { 0 } else { buckets * LOAD_EIGHTHS / 8 + 2 }
 }
 
 /// Entries below which a table of this many buckets merges two.

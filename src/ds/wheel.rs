@@ -82,10 +82,7 @@ impl Wheel {
             self.sweep = None;
         }
         let deadline = deadline.max(self.levels.position());
-        self.levels.place(Record {
-            deadline,
-            hash40: hash & HASH_MASK,
-        })
+        self.levels.place(Record { deadline, hash40: hash & HASH_MASK })
     }
 
     /// Appends what is due at `now` to `fired`. `budget` bounds the work, counted in records fired, moved or looked

@@ -27,13 +27,7 @@ pub struct AccessClock {
 
 impl AccessClock {
     pub fn new() -> AccessClock {
-        AccessClock {
-            lfu: false,
-            log_factor: 10,
-            decay_minutes: 1,
-            seconds: 0,
-            minutes: 0,
-        }
+        AccessClock { lfu: false, log_factor: 10, decay_minutes: 1, seconds: 0, minutes: 0 }
     }
 
     /// Once per turn of the loop.
@@ -45,11 +39,7 @@ impl AccessClock {
     /// The bits of a key that was just made.
     #[inline]
     pub fn fresh(&self) -> u32 {
-        if self.lfu {
-            self.minutes << 8 | LFU_INIT
-        } else {
-            self.seconds
-        }
+        if self.lfu { self.minutes << 8 | LFU_INIT } else { self.seconds }
     }
 
     /// The bits after one more use.
@@ -69,11 +59,7 @@ impl AccessClock {
     pub fn frequency(&self, bits: u32) -> u32 {
         let (last, counter) = (bits >> 8, bits & 0xff);
         let elapsed = (self.minutes.wrapping_sub(last)) & 0xffff;
-        let periods = if self.decay_minutes == 0 {
-            0
-        } else {
-            elapsed / self.decay_minutes
-        };
+        let periods = if self.decay_minutes == 0 { 0 } else { elapsed / self.decay_minutes };
         counter.saturating_sub(periods)
     }
 
@@ -115,10 +101,7 @@ mod tests {
 
     #[test]
     fn the_counter_grows_slowly_and_falls_with_time() {
-        let mut clock = AccessClock {
-            lfu: true,
-            ..AccessClock::new()
-        };
+        let mut clock = AccessClock { lfu: true, ..AccessClock::new() };
         let mut rng = Rng::new(7);
         clock.tick(Millis(0));
         let mut bits = clock.fresh();

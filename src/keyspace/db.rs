@@ -38,13 +38,7 @@ const STALE_FLOOR: usize = 4096;
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db {
-            entries: Entries::new(seed),
-            wheel: Wheel::new(),
-            volatile: 0,
-            deadline_sum: 0,
-            fired: Vec::new(),
-        }
+        Db { entries: Entries::new(seed), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -83,13 +77,8 @@ impl Db {
 
     /// An empty database in place of this one; what was there is returned, to be freed wherever is best.
     pub fn take(&mut self) -> Db {
-        let fresh = Db {
-            entries: self.entries.fresh(),
-            wheel: Wheel::new(),
-            volatile: 0,
-            deadline_sum: 0,
-            fired: Vec::new(),
-        };
+        let fresh =
+            Db { entries: self.entries.fresh(), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() };
         std::mem::replace(self, fresh)
     }
 
@@ -112,18 +101,8 @@ impl Db {
         now: Millis,
     ) -> Met {
         let hash = self.entries.hash(key);
-        let Db {
-            entries,
-            wheel,
-            volatile,
-            deadline_sum,
-            ..
-        } = self;
-        let mut deadlines = Deadlines {
-            wheel,
-            volatile,
-            deadline_sum,
-        };
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
         match entries.get_mut(hash, key) {
             Some(mut entry) => {
                 let old = entry.entry().stamp();
@@ -151,23 +130,12 @@ impl Db {
     /// Sets or clears a key's deadline; `false` when there is no such key.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, now: Millis) -> bool {
         let hash = self.entries.hash(key);
-        let Db {
-            entries,
-            wheel,
-            volatile,
-            deadline_sum,
-            ..
-        } = self;
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
         let Some(mut entry) = entries.get_mut(hash, key) else {
             return false;
         };
         let old = entry.entry().stamp();
-        let stamp = Deadlines {
-            wheel,
-            volatile,
-            deadline_sum,
-        }
-        .moved(old, deadline, hash, now);
+        let stamp = Deadlines { wheel, volatile, deadline_sum }.moved(old, deadline, hash, now);
         entry.set_stamp(stamp);
         true
     }
@@ -175,20 +143,9 @@ impl Db {
     /// Takes a key out, whatever its deadline.
     pub fn remove(&mut self, key: &[u8]) -> Option<Taken> {
         let hash = self.entries.hash(key);
-        let Db {
-            entries,
-            wheel,
-            volatile,
-            deadline_sum,
-            ..
-        } = self;
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
         let entry = entries.get_mut(hash, key)?;
-        Deadlines {
-            wheel,
-            volatile,
-            deadline_sum,
-        }
-        .moved(entry.entry().stamp(), None, hash, Millis(0));
+        Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, Millis(0));
         Some(entry.remove())
     }
 
@@ -196,23 +153,12 @@ impl Db {
     #[inline]
     pub fn live(&mut self, key: &[u8], now: Millis) -> Live<'_> {
         let hash = self.entries.hash(key);
-        let Db {
-            entries,
-            wheel,
-            volatile,
-            deadline_sum,
-            ..
-        } = self;
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
         match entries.get_mut(hash, key) {
             None => Live::Absent,
             Some(entry) if !entry.entry().is_expired(now) => Live::Present(entry),
             Some(entry) => {
-                Deadlines {
-                    wheel,
-                    volatile,
-                    deadline_sum,
-                }
-                .moved(entry.entry().stamp(), None, hash, now);
+                Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, now);
                 Live::Expired(entry.remove())
             }
         }
@@ -238,13 +184,7 @@ impl Db {
     }
 
     fn expire_one(&mut self, fired: &Fired, now: Millis, expired: &mut impl FnMut(Overdue<'_>)) {
-        let Db {
-            entries,
-            wheel,
-            volatile,
-            deadline_sum,
-            ..
-        } = self;
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
         let Some(mut entry) = entries.by_record(fired.hash40, fired.id.0) else {
             wheel.forget_stale();
             return;
@@ -265,8 +205,7 @@ impl Db {
     fn sweep(&mut self, budget: usize) {
         if self.wheel.stale() > STALE_FLOOR && self.wheel.stale() * 2 > self.wheel.len() {
             let entries = &mut self.entries;
-            self.wheel
-                .compact(budget, |hash40, id| entries.by_record(hash40, id.0).is_some());
+            self.wheel.compact(budget, |hash40, id| entries.by_record(hash40, id.0).is_some());
         }
     }
 

@@ -54,12 +54,7 @@ fn owns_outside(value: &New<'_>) -> bool {
 
 impl Entries {
     pub fn new(seed: HashSeed) -> Entries {
-        Entries {
-            table: Table::new(),
-            blocks: Blocks::new(),
-            seed,
-            outside: 0,
-        }
+        Entries { table: Table::new(), blocks: Blocks::new(), seed, outside: 0 }
     }
 
     /// An empty set of entries under the same seed.
@@ -97,11 +92,7 @@ impl Entries {
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
         let slot = self.slot(hash, key)?;
         let at = pointer_of(slot.handle());
-        Some(EntryMut {
-            entries: self,
-            slot,
-            at,
-        })
+        Some(EntryMut { entries: self, slot, at })
     }
 
     /// The entry with these low 40 bits of its hash whose stamp names `record`.
@@ -110,11 +101,7 @@ impl Entries {
         let is_it = |h| unsafe { entry_of(h) }.stamp().is_some_and(|s| s.record == record);
         let slot = self.table.find(partial, is_it)?;
         let at = pointer_of(slot.handle());
-        Some(EntryMut {
-            entries: self,
-            slot,
-            at,
-        })
+        Some(EntryMut { entries: self, slot, at })
     }
 
     /// Adds a key that is not there.
@@ -125,8 +112,7 @@ impl Entries {
         unsafe { entry::write(at, key, stamp, access, value) };
         let seed = &self.seed;
         // SAFETY: handles of our own table.
-        self.table
-            .insert(hash, handle_of(at), |h| seed.hash(unsafe { entry_of(h) }.key()));
+        self.table.insert(hash, handle_of(at), |h| seed.hash(unsafe { entry_of(h) }.key()));
     }
 
     #[inline]
@@ -270,9 +256,7 @@ impl<'a> EntryMut<'a> {
             let (stamp, access) = (self.entry().stamp(), self.entry().access());
             self.replace(stamp, access, New::Owned(buffer));
         }
-        self.cell()
-            .edit_buffer(edit)
-            .expect("the value was just given a buffer")
+        self.cell().edit_buffer(edit).expect("the value was just given a buffer")
     }
 
     /// Gives the entry another value and stamp; returns what the old value owned.

@@ -457,20 +457,15 @@ pub(super) unsafe fn overwrite_plain(at: NonNull<u8>, room: usize, access: u32, 
     let keep = entry.flags() & (STAMPED | LONG_KEY);
     let (kind, len) = match value {
         New::Int(_) => (INT, 8),
-        New::Bytes(b) if b.len() <= INLINE_MAX => (
-            INLINE | if b.len() > 255 { LONG_VALUE } else { 0 },
-            len_field(b.len()) + b.len(),
-        ),
+        New::Bytes(b) if b.len() <= INLINE_MAX => {
+            (INLINE | if b.len() > 255 { LONG_VALUE } else { 0 }, len_field(b.len()) + b.len())
+        }
         _ => return false,
     };
     let total = value_at + len;
     // The block is freed by the length that its entry has then, so the class must stay the same. A large block's
     // class is its exact size.
-    let same_class = if room <= SMALL_MAX {
-        total <= room && total + 8 > room
-    } else {
-        total == room
-    };
+    let same_class = if room <= SMALL_MAX { total <= room && total + 8 > room } else { total == room };
     if !same_class {
         return false;
     }
@@ -511,33 +506,13 @@ mod tests {
     #[test]
     fn every_form_comes_back_as_it_went_in() {
         let long_key = vec![b'k'; 300];
-        let stamp = Some(Stamp {
-            deadline: Millis(1_795_000_000_123),
-            record: 0xBEEF,
-        });
+        let stamp = Some(Stamp { deadline: Millis(1_795_000_000_123), record: 0xBEEF });
         for key in [b"".as_slice(), b"key", &long_key] {
-            for stamp in [
-                None,
-                stamp,
-                Some(Stamp {
-                    deadline: Millis(i64::MIN),
-                    record: 1,
-                }),
-            ] {
-                round_trip(
-                    key,
-                    stamp,
-                    || New::Int(i64::MIN),
-                    |v| assert!(matches!(v, View::Int(i64::MIN))),
-                );
+            for stamp in [None, stamp, Some(Stamp { deadline: Millis(i64::MIN), record: 1 })] {
+                round_trip(key, stamp, || New::Int(i64::MIN), |v| assert!(matches!(v, View::Int(i64::MIN))));
                 for len in [0usize, 1, 255, 256, INLINE_MAX, INLINE_MAX + 1] {
                     let text: &'static [u8] = vec![b'v'; len].leak();
-                    round_trip(
-                        key,
-                        stamp,
-                        || New::Bytes(text),
-                        |v| assert!(matches!(v, View::Str(s) if s == text)),
-                    );
+                    round_trip(key, stamp, || New::Bytes(text), |v| assert!(matches!(v, View::Str(s) if s == text)));
                     round_trip(
                         key,
                         stamp,

@@ -138,12 +138,7 @@ impl Keyspace {
 
     #[inline]
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
-        let Keyspace {
-            dbs,
-            access,
-            settings,
-            rng,
-        } = self;
+        let Keyspace { dbs, access, settings, rng } = self;
         let dbs = &mut dbs[db.0 as usize];
         if settings.hide_expired && !obeys(call) {
             return hidden(dbs, key, call.now);
@@ -233,12 +228,7 @@ impl Keyspace {
         // An overdue key has no deadline to keep.
         let lost = expire == Expire::Keep && self.lookup(call.db(), key, call, false).is_none();
         let expire = if lost { Expire::Clear } else { expire };
-        let Keyspace {
-            dbs,
-            access,
-            settings,
-            rng,
-        } = self;
+        let Keyspace { dbs, access, settings, rng } = self;
         let frozen = settings.freeze_access;
         let bits = |old: Option<u32>| match old {
             Some(bits) if access.lfu => {
@@ -391,10 +381,7 @@ pub struct Typing<'a, T> {
 
 impl<'a, T: Typed> Typing<'a, T> {
     fn new(entry: EntryMut<'a>) -> Typing<'a, T> {
-        Typing {
-            entry,
-            kind: std::marker::PhantomData,
-        }
+        Typing { entry, kind: std::marker::PhantomData }
     }
 }
 

@@ -29,11 +29,7 @@ impl Listener {
     /// Listens on `address:port`. `*` means all IPv4 addresses, `::*` all IPv6 ones; a name is resolved.
     pub fn tcp(address: &str, port: u16, backlog: u32) -> io::Result<Listener> {
         let address = resolve(address, port)?;
-        let family = if address.is_ipv4() {
-            AddressFamily::Inet
-        } else {
-            AddressFamily::Inet6
-        };
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let fd = open(family)?;
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
         if address.is_ipv6() {
@@ -59,9 +55,7 @@ impl Listener {
         if permissions != 0 {
             fs::set_permissions(path, fs::Permissions::from_mode(permissions))?;
         }
-        Ok(Listener::Unix(UnixListener::from_std(
-            std::os::unix::net::UnixListener::from(fd),
-        )))
+        Ok(Listener::Unix(UnixListener::from_std(std::os::unix::net::UnixListener::from(fd))))
     }
 
     /// The next waiting connection; `None` when there is none.
@@ -90,12 +84,7 @@ impl Listener {
 }
 
 fn open(family: AddressFamily) -> io::Result<OwnedFd> {
-    Ok(socket(
-        family,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        None,
-    )?)
+    Ok(socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?)
 }
 
 fn clamp_backlog(backlog: u32) -> io::Result<Backlog> {

@@ -47,20 +47,13 @@ const EVENTS: usize = 1024;
 
 impl Reactor {
     pub fn new() -> io::Result<Reactor> {
-        Ok(Reactor {
-            poll: Poll::new()?,
-            events: Events::with_capacity(EVENTS),
-            routes: Slab::new(),
-        })
+        Ok(Reactor { poll: Poll::new()?, events: Events::with_capacity(EVENTS), routes: Slab::new() })
     }
 
     /// Registers a stream for both directions; the token is its name from now on.
     pub fn add(&mut self, source: &mut impl Source, route: Route) -> io::Result<Token> {
         let token = Token(self.routes.insert(route));
-        let registered = self
-            .poll
-            .registry()
-            .register(source, token, Interest::READABLE | Interest::WRITABLE);
+        let registered = self.poll.registry().register(source, token, Interest::READABLE | Interest::WRITABLE);
         if let Err(error) = registered {
             self.routes.remove(token.0);
             return Err(error);
@@ -71,11 +64,7 @@ impl Reactor {
     /// Registers something that is only read, by its descriptor.
     pub fn add_fd(&mut self, fd: RawFd, route: Route) -> io::Result<Token> {
         let token = Token(self.routes.insert(route));
-        if let Err(error) = self
-            .poll
-            .registry()
-            .register(&mut SourceFd(&fd), token, Interest::READABLE)
-        {
+        if let Err(error) = self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
             self.routes.remove(token.0);
             return Err(error);
         }

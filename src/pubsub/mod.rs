@@ -81,12 +81,8 @@ impl PubSub {
 
     /// Takes a connection that goes away out of the tables.
     pub fn drop_client(&mut self, who: ClientRef, own: &Subscriptions) {
-        own.channels
-            .iter()
-            .for_each(|name| self.forget(Kind::Channel, who, name));
-        own.patterns
-            .iter()
-            .for_each(|name| self.forget(Kind::Pattern, who, name));
+        own.channels.iter().for_each(|name| self.forget(Kind::Channel, who, name));
+        own.patterns.iter().for_each(|name| self.forget(Kind::Pattern, who, name));
     }
 
     fn forget(&mut self, kind: Kind, who: ClientRef, name: &[u8]) {
@@ -156,10 +152,7 @@ mod tests {
     use crate::call::ClientId;
 
     fn client(id: u64) -> ClientRef {
-        ClientRef {
-            slot: id as u32,
-            id: ClientId(id),
-        }
+        ClientRef { slot: id as u32, id: ClientId(id) }
     }
 
     #[test]

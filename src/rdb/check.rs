@@ -55,13 +55,7 @@ pub fn check<R: Read>(
     now: Millis,
     mut note: impl FnMut(u64, Note),
 ) -> Result<Checked, Box<Failure>> {
-    let mut reader = Reader::new(
-        input,
-        ReadOptions {
-            unsupported: Unsupported::Skip,
-            ..options
-        },
-    );
+    let mut reader = Reader::new(input, ReadOptions { unsupported: Unsupported::Skip, ..options });
     let mut checked = Checked::default();
     loop {
         match step(&mut reader, &mut checked, now, &mut note) {
@@ -70,13 +64,7 @@ pub fn check<R: Read>(
             Err(error) => {
                 let (code, key) = reader.reading().map_or((None, None), |(code, key)| (Some(code), key));
                 let (doing, key) = (reader.doing(), key.map(<[u8]>::to_vec));
-                return Err(Box::new(Failure {
-                    error,
-                    doing,
-                    code,
-                    key,
-                    checked,
-                }));
+                return Err(Box::new(Failure { error, doing, code, key, checked }));
             }
         }
     }
@@ -113,10 +101,7 @@ fn step<R: Read>(
             checked.empty += 1;
             Note::EmptyKey { key: key.to_vec() }
         }
-        Item::Aux { name, value } => Note::Aux {
-            name: name.to_vec(),
-            value: value.to_vec(),
-        },
+        Item::Aux { name, value } => Note::Aux { name: name.to_vec(), value: value.to_vec() },
         Item::SelectDb(id) => Note::SelectDb(id),
         Item::ModuleAux { module } => Note::ModuleAux { module },
         Item::Eof(checksum) => Note::Checksum(checksum),

@@ -82,10 +82,7 @@ impl fmt::Display for RdbErrorKind {
             ),
             BadLengthForm(byte) => write!(f, "a length begins with the unknown form 0x{byte:02x}"),
             LengthTooLarge { len, left } => {
-                write!(
-                    f,
-                    "a length says that {len} more follow, but only {left} bytes are left"
-                )
+                write!(f, "a length says that {len} more follow, but only {left} bytes are left")
             }
             LengthOutOfRange(len) => write!(f, "the length {len} is out of range here"),
             BadTextForm(form) => write!(f, "a string begins with the unknown form {form}"),
@@ -95,10 +92,7 @@ impl fmt::Display for RdbErrorKind {
             EmptyValue => write!(f, "a collection has no elements"),
             BadModuleData(reason) => write!(f, "data of a module: {reason}"),
             WrongChecksum { stored, computed } => {
-                write!(
-                    f,
-                    "wrong checksum: the data sums up to {computed:016x}, stored is {stored:016x}"
-                )
+                write!(f, "wrong checksum: the data sums up to {computed:016x}, stored is {stored:016x}")
             }
             TrailingBytes(count) => write!(f, "{count} bytes follow the end of the data"),
             DuplicateKey { db, key } => write!(f, "key '{}' is there twice in DB {db}", key.escape_ascii()),

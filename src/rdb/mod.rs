@@ -127,11 +127,7 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> WriteOptions {
-        WriteOptions {
-            compress: true,
-            checksum: true,
-            version: VERSION,
-        }
+        WriteOptions { compress: true, checksum: true, version: VERSION }
     }
 }
 
@@ -165,12 +161,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> ReadOptions {
-        ReadOptions {
-            checksum: true,
-            limit: None,
-            trailing: Trailing::Allow,
-            unsupported: Unsupported::Refuse,
-        }
+        ReadOptions { checksum: true, limit: None, trailing: Trailing::Allow, unsupported: Unsupported::Refuse }
     }
 }
 

@@ -45,11 +45,7 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Decode
         }
         _ => return Ok(Decoded::Unsupported),
     }
-    Ok(if list.is_empty() {
-        Decoded::Empty
-    } else {
-        Decoded::Value(list.into_value())
-    })
+    Ok(if list.is_empty() { Decoded::Empty } else { Decoded::Value(list.into_value()) })
 }
 
 fn elements<R: Read>(source: &mut Source<R>, list: &mut List) -> Result<()> {

@@ -47,11 +47,7 @@ impl<W: Write> Output<W> {
             sum,
             compress,
             luck: Luck::default(),
-            compressed: Vec::with_capacity(if compress {
-                OWN_COMPRESSED_BYTES.min(capacity)
-            } else {
-                0
-            }),
+            compressed: Vec::with_capacity(if compress { OWN_COMPRESSED_BYTES.min(capacity) } else { 0 }),
         }
     }
 
@@ -239,10 +235,6 @@ impl Luck {
 
     #[inline]
     fn note(&mut self, shorter: bool) {
-        self.misses = if shorter {
-            0
-        } else {
-            (self.misses + 1).min(Luck::PATIENCE)
-        };
+        self.misses = if shorter { 0 } else { (self.misses + 1).min(Luck::PATIENCE) };
     }
 }

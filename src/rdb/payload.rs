@@ -55,10 +55,7 @@ pub fn dump_payload(value: ValueRef<'_>, compress: bool) -> Vec<u8> {
 
 /// The value that RESTORE makes of `payload`.
 pub fn parse_payload(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
-    let body = payload
-        .len()
-        .checked_sub(FOOTER_BYTES)
-        .ok_or(PayloadError::VersionOrChecksum)?;
+    let body = payload.len().checked_sub(FOOTER_BYTES).ok_or(PayloadError::VersionOrChecksum)?;
     let (body, footer) = payload.split_at(body);
     let (version, stored) = footer.split_at(FOOTER_BYTES - SUM_BYTES);
     let version = u32::from(version[0]) | u32::from(version[1]) << 8;
@@ -70,12 +67,7 @@ pub fn parse_payload(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
 }
 
 fn parse_body(body: &[u8]) -> Result<ValueOwned, RdbError> {
-    let mut source = Source::new(
-        body,
-        body.len().min(super::source::BUFFER_BYTES),
-        false,
-        Some(body.len() as u64),
-    );
+    let mut source = Source::new(body, body.len().min(super::source::BUFFER_BYTES), false, Some(body.len() as u64));
     let code = source.byte()?;
     let value = if code == kind::STRING {
         let mut bytes = Vec::new();

@@ -106,9 +106,7 @@ pub enum Checksum {
 
 impl<R: Read> Reader<R> {
     pub fn new(input: R, options: ReadOptions) -> Reader<R> {
-        let capacity = options
-            .limit
-            .map_or(BUFFER_BYTES, |limit| limit.min(BUFFER_BYTES as u64) as usize);
+        let capacity = options.limit.map_or(BUFFER_BYTES, |limit| limit.min(BUFFER_BYTES as u64) as usize);
         Reader {
             source: Source::new(input, capacity, options.checksum, options.limit),
             options,
@@ -158,9 +156,7 @@ impl<R: Read> Reader<R> {
         let version = match &magic {
             b"VALKEY080" => VALKEY_VERSION,
             [b'R', b'E', b'D', b'I', b'S', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
-                let version = digits
-                    .iter()
-                    .fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
+                let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
                 if !(1..=MAX_VERSION).contains(&version) {
                     return self.source.fail(Kind::UnsupportedVersion(version));
                 }
@@ -232,18 +228,8 @@ impl<R: Read> Reader<R> {
                 string(&self.text)
             }
         };
-        let Attributes {
-            expire,
-            idle,
-            frequency,
-        } = std::mem::take(&mut self.before);
-        Ok(Item::Entry(Entry {
-            key: &self.key,
-            value,
-            expire,
-            idle,
-            frequency,
-        }))
+        let Attributes { expire, idle, frequency } = std::mem::take(&mut self.before);
+        Ok(Item::Entry(Entry { key: &self.key, value, expire, idle, frequency }))
     }
 
     #[inline]
@@ -264,22 +250,12 @@ impl<R: Read> Reader<R> {
         }
         self.read_key(code)?;
         let decoded = object::decode(&mut self.source, code)?;
-        let Attributes {
-            expire,
-            idle,
-            frequency,
-        } = std::mem::take(&mut self.before);
+        let Attributes { expire, idle, frequency } = std::mem::take(&mut self.before);
         let key = &self.key[..];
         match decoded {
             Decoded::Value(value) => {
                 let value = Loaded::Object(Box::new(value));
-                Ok(Item::Entry(Entry {
-                    key,
-                    value,
-                    expire,
-                    idle,
-                    frequency,
-                }))
+                Ok(Item::Entry(Entry { key, value, expire, idle, frequency }))
             }
             Decoded::Empty => Ok(Item::EmptyKey { key }),
             Decoded::Unsupported => {
@@ -299,20 +275,14 @@ impl<R: Read> Reader<R> {
         // Type, key and value take three bytes at least, an expiry nine more.
         let left = self.source.left().unwrap_or(3 * MAX_ANNOUNCED);
         let keys = keys.min(left / 3);
-        Ok(Item::ResizeDb {
-            keys,
-            expires: expires.min(keys).min(left / 12),
-        })
+        Ok(Item::ResizeDb { keys, expires: expires.min(keys).min(left / 12) })
     }
 
     fn aux(&mut self) -> Result<Item<'_>> {
         self.doing = Doing::ReadAux;
         self.source.text()?.store(&mut self.key);
         self.source.text()?.store(&mut self.text);
-        Ok(Item::Aux {
-            name: &self.key,
-            value: &self.text,
-        })
+        Ok(Item::Aux { name: &self.key, value: &self.text })
     }
 
     fn module_aux(&mut self) -> Result<Item<'_>> {
@@ -323,9 +293,7 @@ impl<R: Read> Reader<R> {
         }
         let _when = self.source.length()?;
         skip::skip_module_data(&mut self.source)?;
-        Ok(Item::ModuleAux {
-            module: skip::module_name(id),
-        })
+        Ok(Item::ModuleAux { module: skip::module_name(id) })
     }
 
     /// A library as release candidates of 7.0 wrote it: name, engine, perhaps a description, code.

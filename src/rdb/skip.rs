@@ -109,11 +109,7 @@ fn skip_stream<R: Read>(source: &mut Source<R>, code: u8) -> Result<()> {
         }
         for _ in 0..source.count()? {
             source.skip_text()?;
-            source.skip(if code == kind::STREAM_3 {
-                2 * TIME_BYTES
-            } else {
-                TIME_BYTES
-            })?;
+            source.skip(if code == kind::STREAM_3 { 2 * TIME_BYTES } else { TIME_BYTES })?;
             for _ in 0..source.count()? {
                 source.skip(STREAM_ID_BYTES)?;
             }

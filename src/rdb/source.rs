@@ -82,17 +82,7 @@ impl<R: Read> Source<R> {
     /// `capacity` is at least [`OWNED_FROM`], so that a short text always fits.
     pub fn new(input: R, capacity: usize, sum: bool, limit: Option<u64>) -> Source<R> {
         let buf = vec![0; capacity.max(OWNED_FROM)];
-        Source {
-            input,
-            buf,
-            pos: 0,
-            end: 0,
-            summed: 0,
-            crc: 0,
-            sum,
-            before: 0,
-            limit,
-        }
+        Source { input, buf, pos: 0, end: 0, summed: 0, crc: 0, sum, before: 0, limit }
     }
 
     /// Bytes consumed so far.
@@ -107,10 +97,7 @@ impl<R: Read> Source<R> {
     }
 
     pub fn error(&self, kind: RdbErrorKind) -> RdbError {
-        RdbError {
-            offset: self.offset(),
-            kind,
-        }
+        RdbError { offset: self.offset(), kind }
     }
 
     #[cold]
@@ -148,9 +135,7 @@ impl<R: Read> Source<R> {
         (self.pos, self.summed) = (0, 0);
         while self.end < need {
             let room = self.buf.len() - self.end;
-            let may_read = self
-                .limit
-                .map_or(u64::MAX, |limit| limit.saturating_sub(self.before + self.end as u64));
+            let may_read = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.before + self.end as u64));
             let room = room.min(usize::try_from(may_read).unwrap_or(usize::MAX));
             match self.input.read(&mut self.buf[self.end..self.end + room]) {
                 Ok(0) => return self.fail(Kind::ShortRead),
@@ -193,11 +178,7 @@ impl<R: Read> Source<R> {
     /// The next `len` bytes, however many.
     fn buffer(&mut self, len: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let mut piece = if self.limit.is_some() {
-            len
-        } else {
-            len.min(FIRST_PIECE)
-        };
+        let mut piece = if self.limit.is_some() { len } else { len.min(FIRST_PIECE) };
         while (out.len() as u64) < len {
             self.append(&mut out, piece)?;
             piece = (out.len() as u64).min(len - out.len() as u64);
@@ -206,9 +187,7 @@ impl<R: Read> Source<R> {
     }
 
     fn append(&mut self, out: &mut Vec<u8>, len: u64) -> Result<()> {
-        let room = usize::try_from(len)
-            .ok()
-            .filter(|&room| out.try_reserve_exact(room).is_ok());
+        let room = usize::try_from(len).ok().filter(|&room| out.try_reserve_exact(room).is_ok());
         let Some(len) = room else {
             return self.fail(Kind::OutOfMemory(len));
         };

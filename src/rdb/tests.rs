@@ -78,13 +78,7 @@ fn see(item: Item<'_>) -> Result<Seen, Checksum> {
         Item::ResizeDb { keys, expires } => Seen::Size(keys, expires),
         Item::Aux { name, value } => Seen::Aux(name.to_vec(), value.to_vec()),
         Item::Function(source) => Seen::Function(source.to_vec()),
-        Item::Entry(Entry {
-            key,
-            value,
-            expire,
-            idle,
-            frequency,
-        }) => {
+        Item::Entry(Entry { key, value, expire, idle, frequency }) => {
             let access = idle.map(Access::Idle).or(frequency.map(Access::Frequency));
             assert!(matches!(&value, Loaded::Owned(v) if v.len() > OWNED_FROM) || !matches!(value, Loaded::Owned(_)));
             Seen::Entry(key.to_vec(), SeenValue::of(value.into_owned()), expire, access)
@@ -111,11 +105,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<Seen>, Checksum), RdbError> {
 }
 
 fn whole(bytes: &[u8]) -> ReadOptions {
-    ReadOptions {
-        limit: Some(bytes.len() as u64),
-        trailing: Trailing::Refuse,
-        ..ReadOptions::default()
-    }
+    ReadOptions { limit: Some(bytes.len() as u64), trailing: Trailing::Refuse, ..ReadOptions::default() }
 }
 
 fn random_bytes(rng: &mut Rng) -> Vec<u8> {
@@ -150,10 +140,7 @@ fn random_value(rng: &mut Rng) -> SeenValue {
 }
 
 fn random_items(rng: &mut Rng, entries: usize) -> Vec<Seen> {
-    let mut items = vec![
-        Seen::Aux(b"name".to_vec(), random_bytes(rng)),
-        Seen::Function(random_bytes(rng)),
-    ];
+    let mut items = vec![Seen::Aux(b"name".to_vec(), random_bytes(rng)), Seen::Function(random_bytes(rng))];
     for db in [0, 1, 70_000] {
         items.extend([Seen::Db(db), Seen::Size(entries as u64, 0)]);
         for _ in 0..entries {
@@ -175,21 +162,10 @@ fn whatever_is_written_comes_back() {
         let mut rng = Rng::new(seed);
         let items = random_items(&mut rng, 60);
         for (compress, checksum) in [(true, true), (true, false), (false, true), (false, false)] {
-            let options = WriteOptions {
-                compress,
-                checksum,
-                version: 9 + rng.below(4) as u32,
-            };
+            let options = WriteOptions { compress, checksum, version: 9 + rng.below(4) as u32 };
             let (seen, sum) = read(&write(&items, options)).unwrap();
             assert_eq!(seen, items, "seed {seed}");
-            assert_eq!(
-                sum,
-                if checksum {
-                    Checksum::Verified
-                } else {
-                    Checksum::NotWritten
-                }
-            );
+            assert_eq!(sum, if checksum { Checksum::Verified } else { Checksum::NotWritten });
         }
     }
 }
@@ -197,12 +173,7 @@ fn whatever_is_written_comes_back() {
 #[test]
 fn texts_larger_than_the_buffers_pass_them_by() {
     let mut rng = Rng::new(2);
-    for len in [
-        output::BUFFER_BYTES - 1,
-        output::BUFFER_BYTES,
-        source::BUFFER_BYTES + 1,
-        3_000_000,
-    ] {
+    for len in [output::BUFFER_BYTES - 1, output::BUFFER_BYTES, source::BUFFER_BYTES + 1, 3_000_000] {
         let random: Vec<u8> = (0..len).map(|_| rng.next_u64() as u8).collect();
         let entry = |key: &[u8], value| Seen::Entry(key.to_vec(), value, None, None);
         let items = [
@@ -214,11 +185,7 @@ fn texts_larger_than_the_buffers_pass_them_by() {
         ];
         let bytes = write(&items, WriteOptions::default());
         for options in [whole(&bytes), ReadOptions::default()] {
-            assert_eq!(
-                read_from(&bytes[..], options).unwrap(),
-                (items.to_vec(), Checksum::Verified),
-                "{len}"
-            );
+            assert_eq!(read_from(&bytes[..], options).unwrap(), (items.to_vec(), Checksum::Verified), "{len}");
         }
     }
 }
@@ -227,9 +194,7 @@ fn texts_larger_than_the_buffers_pass_them_by() {
 fn random_texts_do_not_end_compression_for_good() {
     let mut rng = Rng::new(4);
     let entry = |value| Seen::Entry(b"k".to_vec(), SeenValue::Bytes(value), None, None);
-    let mut items: Vec<_> = (0..500)
-        .map(|_| entry((0..100).map(|_| rng.next_u64() as u8).collect()))
-        .collect();
+    let mut items: Vec<_> = (0..500).map(|_| entry((0..100).map(|_| rng.next_u64() as u8).collect())).collect();
     let random = write(&items, WriteOptions::default()).len();
     items.extend((0..100).map(|_| entry(vec![b'x'; 500])));
     let both = write(&items, WriteOptions::default()).len();
@@ -270,14 +235,7 @@ fn a_limit_keeps_off_what_follows_and_without_one_it_is_given_back() {
     bytes.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
 
     let mut input = &bytes[..];
-    read_from(
-        &mut input,
-        ReadOptions {
-            limit: Some(len as u64),
-            ..ReadOptions::default()
-        },
-    )
-    .unwrap();
+    read_from(&mut input, ReadOptions { limit: Some(len as u64), ..ReadOptions::default() }).unwrap();
     assert_eq!(input, b"*1\r\n$4\r\nPING\r\n");
 
     let mut reader = Reader::new(&bytes[..], ReadOptions::default());
@@ -301,30 +259,11 @@ fn small_file(checksum: bool) -> Vec<u8> {
         entry(b"int", SeenValue::Int(1 << 40)),
         entry(b"short", SeenValue::Int(-7)),
         entry(b"packed", SeenValue::Bytes(b"abc".repeat(100))),
-        entry(
-            b"list",
-            SeenValue::List(vec![b"a".to_vec(), b"300".to_vec(), vec![b'x'; 70]]),
-        ),
-        Seen::Entry(
-            b"late".to_vec(),
-            SeenValue::Bytes(vec![0, 255]),
-            Some(Millis(1 << 41)),
-            Some(Access::Idle(9000)),
-        ),
-        Seen::Entry(
-            b"used".to_vec(),
-            SeenValue::Bytes(b"v".to_vec()),
-            None,
-            Some(Access::Frequency(3)),
-        ),
+        entry(b"list", SeenValue::List(vec![b"a".to_vec(), b"300".to_vec(), vec![b'x'; 70]])),
+        Seen::Entry(b"late".to_vec(), SeenValue::Bytes(vec![0, 255]), Some(Millis(1 << 41)), Some(Access::Idle(9000))),
+        Seen::Entry(b"used".to_vec(), SeenValue::Bytes(b"v".to_vec()), None, Some(Access::Frequency(3))),
     ];
-    write(
-        &items,
-        WriteOptions {
-            checksum,
-            ..WriteOptions::default()
-        },
-    )
+    write(&items, WriteOptions { checksum, ..WriteOptions::default() })
 }
 
 #[test]
@@ -364,11 +303,7 @@ fn random_damage_is_an_error_or_data() {
             let at = 9 + rng.index(bytes.len() - 9);
             bytes[at] = rng.next_u64() as u8;
         }
-        let options = ReadOptions {
-            unsupported: Unsupported::Skip,
-            checksum: false,
-            ..whole(&bytes)
-        };
+        let options = ReadOptions { unsupported: Unsupported::Skip, checksum: false, ..whole(&bytes) };
         survived += u32::from(check(&bytes[..], options, Millis(0), |_, _| {}).is_ok());
     }
     assert!((1..20_000).contains(&survived));
@@ -382,27 +317,10 @@ fn file_of(items: &[u8]) -> Vec<u8> {
 #[test]
 fn promised_lengths_reserve_nothing() {
     let huge = b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff";
-    for head in [
-        &b"\x00"[..],
-        b"\x00\x01k",
-        b"\x01\x01k",
-        b"\x0e\x01k",
-        b"\x12\x01k",
-        b"\x12\x01k\x01\x01",
-        b"\xfa",
-    ] {
+    for head in [&b"\x00"[..], b"\x00\x01k", b"\x01\x01k", b"\x0e\x01k", b"\x12\x01k", b"\x12\x01k\x01\x01", b"\xfa"] {
         let bytes = file_of(&[head, huge].concat());
         let error = read(&bytes).unwrap_err();
-        assert!(
-            matches!(
-                error.kind,
-                RdbErrorKind::LengthTooLarge {
-                    len: 0x7fff_ffff_ffff_ffff,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error.kind, RdbErrorKind::LengthTooLarge { len: 0x7fff_ffff_ffff_ffff, .. }), "{error}");
         let result = read_from(&bytes[..], ReadOptions::default());
         assert!(result.is_err(), "{}", head.escape_ascii());
     }
@@ -418,9 +336,7 @@ fn announced_sizes_are_cut_to_what_can_come() {
     let (items, _) = read(&bytes).unwrap();
     assert_eq!(items, [Seen::Size(3, 0)]);
     let (items, _) = read_from(&bytes[..], ReadOptions::default()).unwrap();
-    let [Seen::Size(keys, expires)] = items[..] else {
-        panic!("{items:?}")
-    };
+    let [Seen::Size(keys, expires)] = items[..] else { panic!("{items:?}") };
     assert!(keys <= 1 << 20 && expires <= keys);
 }
 
@@ -428,46 +344,16 @@ fn announced_sizes_are_cut_to_what_can_come() {
 fn each_kind_of_damage_is_named() {
     let cases: [(&[u8], &str); 12] = [
         (b"", "the data ends too early (at byte 0)"),
-        (
-            b"REDAS0010",
-            "this is no RDB file: it begins with 'REDAS0010' (at byte 9)",
-        ),
-        (
-            b"REDIS0013",
-            "RDB format version 13 cannot be read by this server (at byte 9)",
-        ),
-        (
-            b"REDIS0000",
-            "RDB format version 0 cannot be read by this server (at byte 9)",
-        ),
-        (
-            b"REDIS0010\xf1",
-            "byte 241 stands where an entry or an opcode must begin (at byte 10)",
-        ),
-        (
-            b"REDIS0010\x08\x01k",
-            "byte 8 stands where an entry or an opcode must begin (at byte 10)",
-        ),
-        (
-            b"REDIS0010\x02\x01k",
-            "key 'k' is of type 2 (set-hashtable), which this server cannot load (at byte 12)",
-        ),
-        (
-            b"REDIS0010\x00\xa0",
-            "a length begins with the unknown form 0xa0 (at byte 11)",
-        ),
-        (
-            b"REDIS0010\xfe\xc0",
-            "a length begins with the unknown form 0xc0 (at byte 11)",
-        ),
-        (
-            b"REDIS0010\x00\xc5",
-            "a string begins with the unknown form 5 (at byte 11)",
-        ),
-        (
-            b"REDIS0010\x12\x01k\x01\x03",
-            "a list node is of the unknown form 3 (at byte 14)",
-        ),
+        (b"REDAS0010", "this is no RDB file: it begins with 'REDAS0010' (at byte 9)"),
+        (b"REDIS0013", "RDB format version 13 cannot be read by this server (at byte 9)"),
+        (b"REDIS0000", "RDB format version 0 cannot be read by this server (at byte 9)"),
+        (b"REDIS0010\xf1", "byte 241 stands where an entry or an opcode must begin (at byte 10)"),
+        (b"REDIS0010\x08\x01k", "byte 8 stands where an entry or an opcode must begin (at byte 10)"),
+        (b"REDIS0010\x02\x01k", "key 'k' is of type 2 (set-hashtable), which this server cannot load (at byte 12)"),
+        (b"REDIS0010\x00\xa0", "a length begins with the unknown form 0xa0 (at byte 11)"),
+        (b"REDIS0010\xfe\xc0", "a length begins with the unknown form 0xc0 (at byte 11)"),
+        (b"REDIS0010\x00\xc5", "a string begins with the unknown form 5 (at byte 11)"),
+        (b"REDIS0010\x12\x01k\x01\x03", "a list node is of the unknown form 3 (at byte 14)"),
         (
             b"REDIS0010\xff\x01\x02\x03\x04\x05\x06\x07\x08",
             "wrong checksum: the data sums up to eb7ea789fe37fda9, stored is 0807060504030201 (at byte 18)",
@@ -477,10 +363,7 @@ fn each_kind_of_damage_is_named() {
         assert_eq!(read(bytes).unwrap_err().to_string(), text);
     }
     let reader = Reader::new(&b""[..], ReadOptions::default());
-    assert_eq!(
-        reader.duplicate_key(3, b"a\n").to_string(),
-        r"key 'a\n' is there twice in DB 3 (at byte 0)"
-    );
+    assert_eq!(reader.duplicate_key(3, b"a\n").to_string(), r"key 'a\n' is there twice in DB 3 (at byte 0)");
 }
 
 #[test]
@@ -488,20 +371,12 @@ fn older_and_foreign_versions_are_read() {
     // Version 3: seconds, no checksum.
     let bytes = b"REDIS0003\xfe\x00\xfd\x80\x00\x00\x00\x00\x01k\x01v\xff";
     let (items, sum) = read(bytes).unwrap();
-    let entry = Seen::Entry(
-        b"k".to_vec(),
-        SeenValue::Bytes(b"v".to_vec()),
-        Some(Millis(128_000)),
-        None,
-    );
+    let entry = Seen::Entry(b"k".to_vec(), SeenValue::Bytes(b"v".to_vec()), Some(Millis(128_000)), None);
     assert_eq!((items, sum), (vec![Seen::Db(0), entry], Checksum::NotInThisVersion));
     // Valkey, with the size of a cluster slot.
     let bytes = b"VALKEY080\xf4\x01\x02\x03\xff\0\0\0\0\0\0\0\0";
     assert_eq!(read(bytes).unwrap().0, []);
-    assert_eq!(
-        Reader::new(&bytes[..], ReadOptions::default()).header().unwrap(),
-        VALKEY_VERSION
-    );
+    assert_eq!(Reader::new(&bytes[..], ReadOptions::default()).header().unwrap(), VALKEY_VERSION);
     // A library as 7.0-rc1 wrote it.
     let (items, _) = read(&file_of(b"\xf6\x02ab\x03LUA\x01\x04desc\x04code")).unwrap();
     assert_eq!(items, [Seen::Function(b"#!LUA name=ab\ncode".to_vec())]);
@@ -527,19 +402,11 @@ fn data_of_a_module_is_walked_over() {
 
 #[test]
 fn progress_is_due_when_asked_for() {
-    let mut writer = Writer::new(
-        io::sink(),
-        WriteOptions {
-            compress: false,
-            ..WriteOptions::default()
-        },
-    );
+    let mut writer = Writer::new(io::sink(), WriteOptions { compress: false, ..WriteOptions::default() });
     let mut reports = Vec::new();
     for i in 0..100 {
         let len = if i == 50 { 300_000 } else { 10 };
-        writer
-            .entry(b"key", ValueRef::Bytes(&vec![b'v'; len]), None, None)
-            .unwrap();
+        writer.entry(b"key", ValueRef::Bytes(&vec![b'v'; len]), None, None).unwrap();
         reports.extend(writer.progress_every(40, 100_000).map(|progress| progress.keys));
     }
     assert_eq!(reports, [40, 51, 91]);
@@ -558,10 +425,7 @@ fn an_error_of_the_sink_or_the_input_is_passed_on() {
     }
     let mut writer = Writer::new(Full, WriteOptions::default());
     writer.entry(b"key", ValueRef::Int(1), None, None).unwrap();
-    assert_eq!(
-        writer.finish().map(|_| ()).unwrap_err().kind(),
-        io::ErrorKind::StorageFull
-    );
+    assert_eq!(writer.finish().map(|_| ()).unwrap_err().kind(), io::ErrorKind::StorageFull);
 
     struct Broken;
     impl Read for Broken {
@@ -571,10 +435,7 @@ fn an_error_of_the_sink_or_the_input_is_passed_on() {
     }
     let input = (&b"REDIS0010"[..]).chain(Broken);
     let error = read_from(input, ReadOptions::default()).unwrap_err();
-    assert!(
-        matches!(&error.kind, RdbErrorKind::Io(e) if e.kind() == io::ErrorKind::ConnectionReset),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, RdbErrorKind::Io(e) if e.kind() == io::ErrorKind::ConnectionReset), "{error}");
 }
 
 fn payload(body: &[u8], version: u16) -> Vec<u8> {
@@ -588,18 +449,9 @@ fn payload(body: &[u8], version: u16) -> Vec<u8> {
 fn payloads_of_a_real_server() {
     let list = SeenValue::List(vec![b"a".to_vec(), b"300".to_vec(), b"".to_vec()]);
     let cases: [(&[u8], SeenValue); 4] = [
-        (
-            b"\x00\x05hello\x0a\x00cr\xdfve4 \n",
-            SeenValue::Bytes(b"hello".to_vec()),
-        ),
-        (
-            b"\x00\xc1\xc7\xcf\n\x00g\xed\xa26\xb4\xdb&\xd0",
-            SeenValue::Int(-12_345),
-        ),
-        (
-            b"\x00\xc3\n@\xc8\x02aba\xe0\xba\x01\x01ab\n\x00$\xa6\xe8Ap\xc0\xc6\x8c",
-            SeenValue::Bytes(b"ab".repeat(100)),
-        ),
+        (b"\x00\x05hello\x0a\x00cr\xdfve4 \n", SeenValue::Bytes(b"hello".to_vec())),
+        (b"\x00\xc1\xc7\xcf\n\x00g\xed\xa26\xb4\xdb&\xd0", SeenValue::Int(-12_345)),
+        (b"\x00\xc3\n@\xc8\x02aba\xe0\xba\x01\x01ab\n\x00$\xa6\xe8Ap\xc0\xc6\x8c", SeenValue::Bytes(b"ab".repeat(100))),
         (
             b"\x12\x01\x02\x0f\x0f\x00\x00\x00\x03\x00\x81a\x02\xc1,\x02\x80\x01\xff\n\x00\x8b\xd8J\x84\x88p\xc3\xe8",
             list,
@@ -626,19 +478,13 @@ fn payloads_come_back_and_damage_is_told_apart() {
         let cut = &bytes[..rng.index(bytes.len())];
         assert!(matches!(parse_payload(cut), Err(PayloadError::VersionOrChecksum)));
     }
-    assert!(matches!(
-        parse_payload(&payload(b"\x00\x01v", 13)),
-        Err(PayloadError::VersionOrChecksum)
-    ));
+    assert!(matches!(parse_payload(&payload(b"\x00\x01v", 13)), Err(PayloadError::VersionOrChecksum)));
     parse_payload(&payload(b"\x00\x01v", 6)).unwrap();
     for (body, text) in [
         (&b""[..], "Bad data format: the data ends too early (at byte 0)"),
         (b"\x00\x02v", "Bad data format: the data ends too early (at byte 2)"),
         (b"\x01\x00", "Bad data format: a collection has no elements (at byte 2)"),
-        (
-            b"\x00\x01vx",
-            "Bad data format: 1 bytes follow the end of the data (at byte 3)",
-        ),
+        (b"\x00\x01vx", "Bad data format: 1 bytes follow the end of the data (at byte 3)"),
         (
             b"\x02\x01a",
             "Bad data format: key '' is of type 2 (set-hashtable), which this server cannot load (at byte 1)",
@@ -653,9 +499,6 @@ fn payloads_come_back_and_damage_is_told_apart() {
 fn a_payload_that_promises_billions_is_answered_at_once() {
     for code in [1, 10, 14, 18] {
         let body = [&[code], &b"\x81\x00\x00\x00\x0f\xff\xff\xff\xff"[..]].concat();
-        assert!(matches!(
-            parse_payload(&payload(&body, 10)),
-            Err(PayloadError::BadData(_))
-        ));
+        assert!(matches!(parse_payload(&payload(&body, 10)), Err(PayloadError::BadData(_))));
     }
 }

@@ -60,19 +60,10 @@ impl<W: Write> Writer<W> {
     /// # Panics
     /// When asked for a format version that these entries would not fit.
     pub fn new(sink: W, options: WriteOptions) -> Writer<W> {
-        assert!(
-            (9..=MAX_VERSION).contains(&options.version),
-            "RDB version {}",
-            options.version
-        );
+        assert!((9..=MAX_VERSION).contains(&options.version), "RDB version {}", options.version);
         let mut out = Output::new(sink, BUFFER_BYTES, options.checksum, options.compress);
-        out.put(format!("REDIS{:04}", options.version).as_bytes())
-            .expect("an empty buffer has room for the magic");
-        Writer {
-            out,
-            keys: 0,
-            reported: Progress::default(),
-        }
+        out.put(format!("REDIS{:04}", options.version).as_bytes()).expect("an empty buffer has room for the magic");
+        Writer { out, keys: 0, reported: Progress::default() }
     }
 
     /// The fields of 7.0.15, in its order.
@@ -149,10 +140,7 @@ impl<W: Write> Writer<W> {
     }
 
     pub fn progress(&self) -> Progress {
-        Progress {
-            keys: self.keys,
-            bytes: self.out.position(),
-        }
+        Progress { keys: self.keys, bytes: self.out.position() }
     }
 
     /// How far it has come, if that is `keys` keys or `bytes` bytes more than this said last. Cheap enough to be asked

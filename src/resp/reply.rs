@@ -28,10 +28,7 @@ pub struct Deferred(usize);
 
 impl ReplyBuf {
     pub fn new(proto: Proto) -> ReplyBuf {
-        ReplyBuf {
-            bytes: Vec::new(),
-            proto,
-        }
+        ReplyBuf { bytes: Vec::new(), proto }
     }
 
     #[inline]

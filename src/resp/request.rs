@@ -185,10 +185,7 @@ pub fn parse(
     let mut at = from;
     while at < buf.len() {
         if batch.commands.len() >= most {
-            return Progress {
-                consumed: at,
-                end: End::BatchFull,
-            };
+            return Progress { consumed: at, end: End::BatchFull };
         }
         let first = batch.spans.len();
         let step = if partial.is_some() || buf[at] == b'*' {
@@ -207,23 +204,14 @@ pub fn parse(
             }
             Step::Skip { end } => at = end,
             Step::NeedMore => {
-                return Progress {
-                    consumed: at,
-                    end: End::NeedMore,
-                };
+                return Progress { consumed: at, end: End::NeedMore };
             }
             Step::Error(e) => {
-                return Progress {
-                    consumed: at,
-                    end: End::Error(e),
-                };
+                return Progress { consumed: at, end: End::Error(e) };
             }
         }
     }
-    Progress {
-        consumed: at,
-        end: End::NeedMore,
-    }
+    Progress { consumed: at, end: End::NeedMore }
 }
 
 /// A header line's number: `buf[at]` is the `*` or `$`. Finds the `\r` and takes the byte behind it on trust, as C does.
@@ -367,11 +355,7 @@ fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usi
 fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
     let Some(newline) = buf[start..].iter().position(|&b| b == b'\n') else {
         let too_big = buf.len() - start > INLINE_MAX;
-        return if too_big {
-            Step::Error(ProtocolError::TooBigInline)
-        } else {
-            Step::NeedMore
-        };
+        return if too_big { Step::Error(ProtocolError::TooBigInline) } else { Step::NeedMore };
     };
     let end = start + newline + 1;
     let mut line = start..start + newline;
@@ -387,10 +371,7 @@ fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
     let mut at = start;
     for arg in &args {
         buf[at..at + arg.len()].copy_from_slice(arg);
-        spans.push(Span {
-            at: at as u32,
-            len: arg.len() as u32,
-        });
+        spans.push(Span { at: at as u32, len: arg.len() as u32 });
         at += arg.len();
     }
     Step::Command { end }
@@ -415,10 +396,7 @@ impl Argv {
     }
 
     pub fn push(&mut self, arg: &[u8]) {
-        self.spans.push(Span {
-            at: self.bytes.len() as u32,
-            len: arg.len() as u32,
-        });
+        self.spans.push(Span { at: self.bytes.len() as u32, len: arg.len() as u32 });
         self.bytes.extend_from_slice(arg);
     }
 

@@ -27,33 +27,16 @@ struct Rule {
 }
 
 const fn rule(directives: &'static [&'static str], effect: Effect) -> Rule {
-    Rule {
-        directives,
-        effect,
-        change_only: false,
-    }
+    Rule { directives, effect, change_only: false }
 }
 
 const fn on_change(directives: &'static [&'static str], effect: Effect) -> Rule {
-    Rule {
-        directives,
-        effect,
-        change_only: true,
-    }
+    Rule { directives, effect, change_only: true }
 }
 
 /// In the order in which effects are applied: first those that may be refused.
 const RULES: &[Rule] = &[
-    on_change(
-        &[
-            "tls-port",
-            "tls-replication",
-            "tls-cluster",
-            "appendonly",
-            "activedefrag",
-        ],
-        refuse_what_is_not_built,
-    ),
+    on_change(&["tls-port", "tls-replication", "tls-cluster", "appendonly", "activedefrag"], refuse_what_is_not_built),
     on_change(&["maxclients"], raise_file_limit),
     on_change(&["dir"], enter_dir),
     on_change(&["dir", "dbfilename", "save", "file-lock", "port"], lock_files),
@@ -65,19 +48,10 @@ const RULES: &[Rule] = &[
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], warn_of_used_memory),
     rule(
-        &[
-            "proto-max-bulk-len",
-            "lazyfree-lazy-user-del",
-            "lazyfree-lazy-expire",
-            "maxmemory",
-            "maxmemory-policy",
-        ],
+        &["proto-max-bulk-len", "lazyfree-lazy-user-del", "lazyfree-lazy-expire", "maxmemory", "maxmemory-policy"],
         set_keyspace_settings,
     ),
-    rule(
-        &["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"],
-        set_access_clock,
-    ),
+    rule(&["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"], set_access_clock),
     rule(&["notify-keyspace-events"], |srv| {
         srv.refresh_wants();
         Ok(())
@@ -130,10 +104,7 @@ impl Server {
 fn refuse_what_is_not_built(srv: &mut Server) -> Result<(), String> {
     let config = &srv.config;
     let asked = [
-        (
-            config.tls_port != 0 || config.tls_replication || config.tls_cluster,
-            "TLS",
-        ),
+        (config.tls_port != 0 || config.tls_replication || config.tls_cluster, "TLS"),
         (config.appendonly, "The append only file"),
         (config.activedefrag, "Active defragmentation"),
     ];
@@ -157,10 +128,7 @@ fn raise_file_limit(srv: &mut Server) -> Result<(), String> {
 
 fn enter_dir(srv: &mut Server) -> Result<(), String> {
     let entered = std::env::set_current_dir(&srv.config.dir).and_then(|()| std::env::current_dir());
-    srv.config.dir = entered
-        .map_err(|error| error_text(&error))?
-        .to_string_lossy()
-        .into_owned();
+    srv.config.dir = entered.map_err(|error| error_text(&error))?.to_string_lossy().into_owned();
     Ok(())
 }
 
@@ -196,11 +164,7 @@ impl Server {
     /// Listens where the configuration says now. On another port the new sockets are opened before the old ones are
     /// closed; on the same port the old ones would stand in the way.
     fn change_listeners(&mut self) -> Result<(), String> {
-        let mut ports = self
-            .turn
-            .listeners
-            .iter()
-            .filter_map(|(listener, _)| listener.local_port());
+        let mut ports = self.turn.listeners.iter().filter_map(|(listener, _)| listener.local_port());
         if ports.any(|port| port == self.config.port) {
             self.install_tcp(Vec::new())?;
         }
@@ -267,11 +231,7 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
     let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);
-    settings.shared_integers = if own_bits {
-        0
-    } else {
-        Settings::default().shared_integers
-    };
+    settings.shared_integers = if own_bits { 0 } else { Settings::default().shared_integers };
     Ok(())
 }
 
@@ -294,14 +254,11 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-<<<<<<< HEAD
-=======
 fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
     srv.refresh_disk_alarm();
     Ok(())
 }
 
->>>>>>> persist
 fn set_title(srv: &mut Server) -> Result<(), String> {
     if srv.config.set_proc_title {
         title::set(&srv.process_title());

@@ -73,11 +73,7 @@ impl Blocking {
 
     /// The keys of these databases that somebody waits for.
     pub fn awaited_in(&self, dbs: &[DbId]) -> Vec<Key> {
-        self.waiting
-            .keys()
-            .filter(|(db, _)| dbs.contains(db))
-            .cloned()
-            .collect()
+        self.waiting.keys().filter(|(db, _)| dbs.contains(db)).cloned().collect()
     }
 
     pub fn next_deadline(&self) -> Option<Millis> {
@@ -123,11 +119,7 @@ impl Server {
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         for key in on.keys {
             if !keys.contains(&key) {
-                self.blocking
-                    .waiting
-                    .entry((caller.db, key.clone()))
-                    .or_default()
-                    .push_back(who);
+                self.blocking.waiting.entry((caller.db, key.clone())).or_default().push_back(who);
                 keys.push(key);
             }
         }
@@ -136,13 +128,8 @@ impl Server {
         }
         let client = &mut self.clients[who.slot as usize];
         client.flags.set(Flags::BLOCKED);
-        client.blocked = Some(Box::new(Blocked {
-            row,
-            argv: args.to_argv(),
-            db: caller.db,
-            keys,
-            deadline: on.deadline,
-        }));
+        client.blocked =
+            Some(Box::new(Blocked { row, argv: args.to_argv(), db: caller.db, keys, deadline: on.deadline }));
         self.clients.blocked += 1;
         self.refresh_wants();
     }
@@ -173,11 +160,7 @@ impl Server {
         }
         self.blocking.serving = true;
         while let Some(key) = self.blocking.ready.pop_front() {
-            let waiting = self
-                .blocking
-                .waiting
-                .get(&key)
-                .map(|q| q.iter().copied().collect::<Vec<_>>());
+            let waiting = self.blocking.waiting.get(&key).map(|q| q.iter().copied().collect::<Vec<_>>());
             for who in waiting.unwrap_or_default() {
                 self.serve_one(who);
                 let entries = &self.ks.db(key.0).entries;
@@ -197,14 +180,7 @@ impl Server {
         let Some(blocked) = client.blocked.take() else { return };
         let mut reply = self.take_reply(slot);
         let mut fx = Effects::default();
-        self.call(
-            blocked.row,
-            Args::of(&blocked.argv),
-            caller,
-            Counting::No,
-            &mut reply,
-            &mut fx,
-        );
+        self.call(blocked.row, Args::of(&blocked.argv), caller, Counting::No, &mut reply, &mut fx);
         let still_waits = fx.block.take().is_some();
         self.give_reply(slot, reply);
         self.clients[slot].blocked = Some(blocked);

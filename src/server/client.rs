@@ -140,10 +140,7 @@ impl Client {
     }
 
     pub fn reference(&self, slot: usize) -> ClientRef {
-        ClientRef {
-            slot: slot as u32,
-            id: self.id,
-        }
+        ClientRef { slot: slot as u32, id: self.id }
     }
 
     pub fn proto(&self) -> Proto {
@@ -162,9 +159,7 @@ impl Client {
     /// CLIENT SETNAME; an empty name is none.
     pub fn set_name(&mut self, name: &[u8]) -> CmdResult {
         if !Names::may_be(name) {
-            return Err(CmdError::Fixed(
-                "ERR Client names cannot contain spaces, newlines or special characters.",
-            ));
+            return Err(CmdError::Fixed("ERR Client names cannot contain spaces, newlines or special characters."));
         }
         if !name.is_empty() {
             self.names.get_or_insert_default().name = name.to_vec();
@@ -180,6 +175,8 @@ const READ_SIZE: usize = 64 * 1024;
 /// Reply buffers larger than this are not kept for reuse.
 const POOLED_REPLY_MAX: usize = 64 * 1024;
 const POOLED_REPLIES: usize = 128;
+/// Bytes of replies kept for a client that has not authenticated and does not read.
+const UNREAD_BY_STRANGER_MAX: usize = 17 * 1024;
 
 /// Buffers that pass from connection to connection.
 pub struct Buffers {
@@ -191,12 +188,7 @@ pub struct Buffers {
 
 impl Buffers {
     pub fn new() -> Buffers {
-        Buffers {
-            read: vec![0; READ_SIZE],
-            batch: Batch::default(),
-            replies: Vec::new(),
-            fx: Effects::default(),
-        }
+        Buffers { read: vec![0; READ_SIZE], batch: Batch::default(), replies: Vec::new(), fx: Effects::default() }
     }
 }
 
@@ -229,10 +221,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
         };
-        if client
-            .flags
-            .has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0))
-        {
+        if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
             return;
         }
         let mut buffer = std::mem::take(&mut self.exec.buffers.read);
@@ -379,19 +368,13 @@ impl Server {
         let message = error.message();
         reply.error(&message);
         self.stats.count_error(&message);
-        log::debug!(
-            "Protocol error ({error:?}) from client: {}",
-            self.clients.describe(slot)
-        );
+        log::debug!("Protocol error ({error:?}) from client: {}", self.clients.describe(slot));
         self.clients[slot].flags.set(Flags::CLOSE_AFTER_REPLY);
     }
 
     fn request_limits(&self, slot: usize) -> Limits {
         let stranger = !self.clients[slot].flags.has(Flags::AUTHENTICATED) && !self.config.requirepass.is_empty();
-        Limits {
-            max_bulk: self.config.proto_max_bulk_len,
-            authenticated: !stranger,
-        }
+        Limits { max_bulk: self.config.proto_max_bulk_len, authenticated: !stranger }
     }
 
     fn check_input_limit(&mut self, slot: usize) {
@@ -400,10 +383,7 @@ impl Server {
             return;
         }
         self.stats.query_buffer_limit_disconnections += 1;
-        log::warn!(
-            "Closing client that reached max query buffer length: {}",
-            self.clients.describe(slot)
-        );
+        log::warn!("Closing client that reached max query buffer length: {}", self.clients.describe(slot));
         self.clients.close_asap(slot);
     }
 
@@ -424,17 +404,17 @@ impl Server {
 
     fn check_output_limit(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
-        let class = if client.flags.has(Flags::SUBSCRIBED) {
-            ClientClass::Pubsub
-        } else {
-            ClientClass::Normal
-        };
+        let class = if client.flags.has(Flags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
         let limit = self.config.client_output_buffer_limit[class.index()];
-        if limit.hard == 0 && limit.soft == 0 {
+        // A stranger who does not read what it is told must not make us keep it.
+        let deaf_stranger = client.flags.has(Flags::WRITE_BLOCKED)
+            && !client.flags.has(Flags::AUTHENTICATED)
+            && client.output_len() > UNREAD_BY_STRANGER_MAX;
+        if limit.hard == 0 && limit.soft == 0 && !deaf_stranger {
             return;
         }
         let (len, now_ms) = (client.output_len() as u64, self.clock.mono_us() / 1000);
-        let mut over = limit.hard > 0 && len >= limit.hard;
+        let mut over = deaf_stranger || limit.hard > 0 && len >= limit.hard;
         if limit.soft == 0 || len < limit.soft {
             client.soft_limit_since_ms = 0;
         } else if client.soft_limit_since_ms == 0 {

@@ -76,9 +76,7 @@ impl Clients {
     #[inline]
     pub fn wants_write(&mut self, slot: usize) {
         let client = &mut self.slots[slot];
-        if !client.flags.has(Flags(
-            Flags::WRITE_PENDING.0 | Flags::WRITE_BLOCKED.0 | Flags::CLOSE_ASAP.0,
-        )) {
+        if !client.flags.has(Flags(Flags::WRITE_PENDING.0 | Flags::WRITE_BLOCKED.0 | Flags::CLOSE_ASAP.0)) {
             client.flags.set(Flags::WRITE_PENDING);
             self.to_write.push(slot as u32);
         }
@@ -139,17 +137,9 @@ impl Clients {
     /// A client in a log line.
     pub fn describe(&self, slot: usize) -> String {
         let client = &self[slot];
-        let peer = client
-            .stream
-            .peer()
-            .map_or_else(|| "unixsocket".to_owned(), |a| a.to_string());
+        let peer = client.stream.peer().map_or_else(|| "unixsocket".to_owned(), |a| a.to_string());
         let name = String::from_utf8_lossy(client.name()).into_owned();
-        format!(
-            "id={} addr={peer} fd={} name={name} db={}",
-            client.id.0,
-            client.stream.fd(),
-            client.db.0
-        )
+        format!("id={} addr={peer} fd={} name={name} db={}", client.id.0, client.stream.fd(), client.db.0)
     }
 }
 

@@ -95,9 +95,7 @@ fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
         return;
     }
     let argv = args.to_argv();
-    let transaction = client
-        .transaction
-        .get_or_insert_with(|| Box::new(Transaction::default()));
+    let transaction = client.transaction.get_or_insert_with(|| Box::new(Transaction::default()));
     transaction.memory += argv.memory();
     transaction.queue.push((row, argv));
 }
@@ -152,10 +150,7 @@ pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
         }
         let (first, last, step) = row.spec.key_range();
         let last = if last < 0 { args.len() as i64 + last } else { last };
-        for key in (first..=last)
-            .step_by(step.max(1) as usize)
-            .filter_map(|i| args.opt(i as usize))
-        {
+        for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
             if n == PREFETCH_MAX {
                 break;
             }

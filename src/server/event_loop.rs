@@ -124,11 +124,7 @@ impl Server {
         // Clients whose wait has ended: the commands behind the one that waited.
         while let Some(who) = self.blocking.next_resumed() {
             let slot = who.slot as usize;
-            if self
-                .clients
-                .find(who)
-                .is_some_and(|c| !c.flags.has(Flags::STOPPED) && !c.input.is_empty())
-            {
+            if self.clients.find(who).is_some_and(|c| !c.flags.has(Flags::STOPPED) && !c.input.is_empty()) {
                 self.process_input(slot);
             }
         }
@@ -138,10 +134,7 @@ impl Server {
     }
 
     fn expire_slice(&mut self) {
-        let mut fx = Effects {
-            wants: self.exec.wants,
-            ..Effects::default()
-        };
+        let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
         let start = ticks();
         self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_BUDGET, &mut fx);
         if fx.counts.expired > 0 {
@@ -159,23 +152,14 @@ impl Server {
         if !self.ks.settings.active_expire || self.ks.settings.hide_expired {
             return None;
         }
-        self.ks
-            .dbs
-            .iter()
-            .filter(|db| db.volatile() > 0)
-            .filter_map(|db| db.next_deadline(now))
-            .min()
+        self.ks.dbs.iter().filter(|db| db.volatile() > 0).filter_map(|db| db.next_deadline(now)).min()
     }
 
     pub fn write_replies(&mut self) {
         let writers = self.clients.take_writers();
         for slot in &writers {
             let slot = *slot as usize;
-            if self
-                .clients
-                .get(slot)
-                .is_some_and(|c| c.flags.has(Flags::WRITE_PENDING))
-            {
+            if self.clients.get(slot).is_some_and(|c| c.flags.has(Flags::WRITE_PENDING)) {
                 self.write_client(slot);
             }
         }

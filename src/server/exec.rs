@@ -40,11 +40,7 @@ impl Exec {
     }
 
     pub fn set_alarm(&mut self, alarm: Alarm, on: bool) {
-        if on {
-            self.alarms |= alarm.0
-        } else {
-            self.alarms &= !alarm.0
-        }
+        if on { self.alarms |= alarm.0 } else { self.alarms &= !alarm.0 }
     }
 }
 
@@ -69,13 +65,7 @@ impl Server {
         let (start, dirty) = (reply.len(), fx.dirty);
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
-        let mut call = Call {
-            args,
-            caller,
-            now: self.clock.now(),
-            reply,
-            fx,
-        };
+        let mut call = Call { args, caller, now: self.clock.now(), reply, fx };
         let result: CmdResult = match self.registry.row(row).run {
             Run::Data(run) => run(&mut self.ks, &mut call),
             Run::Server(run) => run(self, &mut call),
@@ -98,10 +88,7 @@ impl Server {
             self.stats.commands_processed += 1;
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
-            fx.ops.push(Op {
-                db: caller.db,
-                argv: args.to_argv(),
-            });
+            fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
         }
         if fx.block.is_some() && caller.origin != Origin::Client {
             // Inside EXEC or a script nobody waits: the answer is that there is nothing.
@@ -132,18 +119,7 @@ impl Server {
 
     /// What follows from changes, whoever made them: a client, expiry, a timer.
     pub fn drain_server_side(&mut self, fx: &mut Effects) {
-        let Effects {
-            wants: _,
-            dirty,
-            ops,
-            replicate: _,
-            touched,
-            events,
-            block,
-            garbage,
-            counts: _,
-            swapped,
-        } = fx;
+        let Effects { wants: _, dirty, ops, replicate: _, touched, events, block, garbage, counts: _, swapped } = fx;
         self.exec.dirty += std::mem::take(dirty);
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");

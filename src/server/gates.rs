@@ -21,15 +21,7 @@ struct Visitor<'a> {
 
 type Gate = fn(&Visitor<'_>) -> Result<(), CmdError>;
 
-const GATES: &[Gate] = &[
-    arity,
-    authenticated,
-    allowed_in_multi,
-    memory,
-    disk_error,
-    pubsub_context,
-    loading,
-];
+const GATES: &[Gate] = &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading];
 
 /// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,31 +37,18 @@ impl Alarm {
 
 /// Asks all gates.
 pub fn pass(srv: &Server, slot: usize, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
-    let visitor = Visitor {
-        srv,
-        slot,
-        spec: srv.registry.row(row).spec,
-        args,
-    };
+    let visitor = Visitor { srv, slot, spec: srv.registry.row(row).spec, args };
     GATES.iter().try_for_each(|gate| gate(&visitor))
 }
 
 fn arity(v: &Visitor<'_>) -> Result<(), CmdError> {
-    if v.spec.arity_fits(v.args.len()) {
-        Ok(())
-    } else {
-        Err(CmdError::Arity(v.spec.name.into()))
-    }
+    if v.spec.arity_fits(v.args.len()) { Ok(()) } else { Err(CmdError::Arity(v.spec.name.into())) }
 }
 
 fn authenticated(v: &Visitor<'_>) -> Result<(), CmdError> {
     let client = &v.srv.clients[v.slot];
     let known = client.flags.has(Flags::AUTHENTICATED) || v.srv.config.requirepass.is_empty();
-    if known || v.spec.flags.has(NO_AUTH) {
-        Ok(())
-    } else {
-        Err(CmdError::NoAuth)
-    }
+    if known || v.spec.flags.has(NO_AUTH) { Ok(()) } else { Err(CmdError::NoAuth) }
 }
 
 fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
@@ -86,20 +65,12 @@ fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
         return Ok(());
     }
     let limit = v.srv.config.maxmemory;
-    if v.srv.used_memory() as u64 > limit {
-        Err(CmdError::Oom)
-    } else {
-        Ok(())
-    }
+    if v.srv.used_memory() as u64 > limit { Err(CmdError::Oom) } else { Ok(()) }
 }
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
     let writes = v.spec.flags.has(WRITE) || v.spec.name == "ping";
-    if v.srv.exec.has_alarm(Alarm::DISK_ERROR) && writes {
-        Err(CmdError::MisconfRdb)
-    } else {
-        Ok(())
-    }
+    if v.srv.exec.has_alarm(Alarm::DISK_ERROR) && writes { Err(CmdError::MisconfRdb) } else { Ok(()) }
 }
 
 fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
@@ -128,19 +99,13 @@ fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
 }
 
 fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
-    if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) {
-        Err(CmdError::Loading)
-    } else {
-        Ok(())
-    }
+    if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
 }
 
 impl Server {
     /// The flags of all commands that a client has queued, together.
     pub fn queued_flags(&self, slot: usize) -> crate::command::spec::Flags {
         let queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
-        queue.fold(crate::command::spec::Flags::NONE, |all, (row, _)| {
-            all.or(self.registry.row(*row).spec.flags)
-        })
+        queue.fold(crate::command::spec::Flags::NONE, |all, (row, _)| all.or(self.registry.row(*row).spec.flags))
     }
 }

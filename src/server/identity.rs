@@ -30,10 +30,7 @@ pub struct Identity {
 impl Identity {
     pub fn new(argv: &[OsString], config_file: Option<PathBuf>, clock: &Clock, rng: &mut Rng) -> Identity {
         let text = |p: PathBuf| p.to_string_lossy().into_owned();
-        let program = argv
-            .first()
-            .map(|a| a.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let program = argv.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
         Identity {
             run_id: RunId::random(rng),
             replid: RunId::random(rng),

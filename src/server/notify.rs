@@ -29,9 +29,7 @@ impl Server {
             return 0;
         }
         let mut receivers: Vec<(ClientRef, Option<Vec<u8>>)> = Vec::new();
-        let count = self.pubsub.receivers(channel, |who, pattern| {
-            receivers.push((who, pattern.map(<[u8]>::to_vec)))
-        });
+        let count = self.pubsub.receivers(channel, |who, pattern| receivers.push((who, pattern.map(<[u8]>::to_vec))));
         for (who, pattern) in receivers {
             let Some(client) = self.clients.find(who) else { continue };
             let out = &mut client.reply;

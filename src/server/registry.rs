@@ -68,10 +68,7 @@ fn place(name: &[u8]) -> usize {
 
 impl Registry {
     pub fn new() -> Registry {
-        let mut registry = Registry {
-            rows: Vec::new(),
-            index: vec![0; INDEX_SIZE],
-        };
+        let mut registry = Registry { rows: Vec::new(), index: vec![0; INDEX_SIZE] };
         for command in FAMILIES.iter().copied().flatten() {
             registry.register(&command.spec, Run::Data(command.run));
         }
@@ -163,9 +160,7 @@ impl Registry {
 
     pub fn subcommand(&self, container: RowId, name: &[u8]) -> Option<RowId> {
         let rows = &self.row(container).subcommands;
-        rows.iter()
-            .copied()
-            .find(|id| self.row(*id).name.eq_ignore_ascii_case(name))
+        rows.iter().copied().find(|id| self.row(*id).name.eq_ignore_ascii_case(name))
     }
 
     /// The row of a name as ACL and COMMAND INFO spell it: `get`, `config|set`.
@@ -192,8 +187,7 @@ impl Registry {
 
     /// Top-level commands that can be called.
     pub fn commands(&self) -> impl Iterator<Item = (RowId, &Row)> {
-        self.rows()
-            .filter(|(_, row)| row.container.is_none() && !row.name.is_empty())
+        self.rows().filter(|(_, row)| row.container.is_none() && !row.name.is_empty())
     }
 
     pub fn reset_stats(&mut self) {
@@ -217,10 +211,7 @@ mod tests {
         let get = registry.command(b"GeT").expect("GET is registered");
         assert_eq!(registry.row(get).spec.name, "get");
         assert!(registry.rename(b"get", b"fetch"));
-        assert_eq!(
-            (registry.command(b"get"), registry.command(b"FETCH")),
-            (None, Some(get))
-        );
+        assert_eq!((registry.command(b"get"), registry.command(b"FETCH")), (None, Some(get)));
         assert!(!registry.rename(b"set", b"fetch"));
         assert!(registry.rename(b"fetch", b""));
         assert_eq!(registry.command(b""), None);
@@ -230,12 +221,7 @@ mod tests {
     fn every_row_is_found_by_its_own_name() {
         let registry = Registry::new();
         for (id, row) in registry.rows() {
-            assert_eq!(
-                registry.by_full_name(row.spec.name.as_bytes()),
-                Some(id),
-                "{}",
-                row.spec.name
-            );
+            assert_eq!(registry.by_full_name(row.spec.name.as_bytes()), Some(id), "{}", row.spec.name);
         }
     }
 }

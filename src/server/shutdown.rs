@@ -92,8 +92,5 @@ fn by_signal(flags: ShutdownFlags) -> Shutdown {
         (_, true) => Saving::No,
         _ => Saving::ByConfig,
     };
-    Shutdown {
-        saving,
-        force: flags.force,
-    }
+    Shutdown { saving, force: flags.force }
 }

@@ -89,8 +89,7 @@ impl Server {
     pub fn watched_key_expired(&self, slot: usize) -> bool {
         let who = self.clients[slot].reference(slot);
         let own = self.watch.clients.get(&who).map(Vec::as_slice).unwrap_or_default();
-        own.iter()
-            .any(|((db, key), overdue)| !overdue && self.is_overdue(*db, key, self.clock.now()))
+        own.iter().any(|((db, key), overdue)| !overdue && self.is_overdue(*db, key, self.clock.now()))
     }
 
     /// A key changed: whoever watches it cannot EXEC any more.

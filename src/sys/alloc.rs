@@ -168,11 +168,7 @@ fn class_of(layout: Layout) -> usize {
 /// The class for a size and an alignment. Alignments above 16 are rare here.
 #[inline]
 fn class(size: usize, align: usize) -> usize {
-    if align <= 16 && align <= size {
-        size_class(size)
-    } else {
-        aligned_class(size, align)
-    }
+    if align <= 16 && align <= size { size_class(size) } else { aligned_class(size, align) }
 }
 
 #[cold]
@@ -236,13 +232,7 @@ pub fn purge() -> bool {
     let nothing = std::ptr::null_mut::<c_void>();
     // SAFETY: both names are C strings of controls that neither read nor write a value.
     unsafe {
-        _rjem_mallctl(
-            c"thread.tcache.flush".as_ptr(),
-            nothing,
-            std::ptr::null_mut(),
-            nothing,
-            0,
-        );
+        _rjem_mallctl(c"thread.tcache.flush".as_ptr(), nothing, std::ptr::null_mut(), nothing, 0);
         _rjem_mallctl(c"arena.4096.purge".as_ptr(), nothing, std::ptr::null_mut(), nothing, 0) == 0
     }
 }
@@ -280,11 +270,7 @@ mod tests {
 
     /// jemalloc's answer, with the flags that tikv-jemallocator passes.
     fn ask_jemalloc(size: usize, align: usize) -> usize {
-        let flags = if align <= 16 && align <= size {
-            0
-        } else {
-            align.trailing_zeros() as c_int
-        };
+        let flags = if align <= 16 && align <= size { 0 } else { align.trailing_zeros() as c_int };
         // SAFETY: a pure question.
         unsafe { _rjem_nallocx(size, flags) }
     }
@@ -297,20 +283,12 @@ mod tests {
         }));
         for size in sizes {
             for align in [1, 8, 16] {
-                assert_eq!(
-                    class(size, align),
-                    ask_jemalloc(size, align),
-                    "size {size} align {align}"
-                );
+                assert_eq!(class(size, align), ask_jemalloc(size, align), "size {size} align {align}");
             }
         }
         for size in (1..20_000).step_by(7) {
             for align in [32, 64, 128, 512, 4096, 8192, 1 << 16] {
-                assert_eq!(
-                    class(size, align),
-                    ask_jemalloc(size, align),
-                    "size {size} align {align}"
-                );
+                assert_eq!(class(size, align), ask_jemalloc(size, align), "size {size} align {align}");
             }
         }
     }

@@ -63,10 +63,7 @@ impl Bio {
     pub fn start() -> std::io::Result<Bio> {
         let (queue, jobs) = channel();
         let blocked = SignalsBlocked::now();
-        std::thread::Builder::new()
-            .name("bio".to_string())
-            .stack_size(256 << 10)
-            .spawn(move || work(jobs))?;
+        std::thread::Builder::new().name("bio".to_string()).stack_size(256 << 10).spawn(move || work(jobs))?;
         drop(blocked);
         Ok(Bio { queue })
     }
@@ -96,10 +93,7 @@ impl Bio {
     pub fn fsync_state(&self) -> FsyncState {
         // The errno first: it is stored last, so a zero stands for an offset at least this new.
         let errno = FSYNC_ERRNO.load(Ordering::Acquire);
-        FsyncState {
-            synced_upto: SYNCED_UPTO.load(Ordering::Acquire),
-            errno,
-        }
+        FsyncState { synced_upto: SYNCED_UPTO.load(Ordering::Acquire), errno }
     }
 
     /// Waits until everything handed over so far is done. For shutdown, and before an AOF file is replaced.
@@ -192,9 +186,7 @@ impl SignalsBlocked {
                 libc::sigdelset(all.as_mut_ptr(), crash);
             }
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            SignalsBlocked {
-                before: before.assume_init(),
-            }
+            SignalsBlocked { before: before.assume_init() }
         }
     }
 }
@@ -221,10 +213,7 @@ mod tests {
         assert_eq!(mask_of("thread-self"), before, "the starting thread has its mask back");
         // 1 to 31 but KILL (9) and STOP (19), which cannot be blocked, and the five of a crash.
         let crashes = CRASHES.iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
-        assert_eq!(
-            mask_of(&bio_task()) & 0x7fff_ffff,
-            0x7fff_ffff & !(1 << 8 | 1 << 18 | crashes)
-        );
+        assert_eq!(mask_of(&bio_task()) & 0x7fff_ffff, 0x7fff_ffff & !(1 << 8 | 1 << 18 | crashes));
 
         struct Tell(mpsc::Sender<(u32, Option<String>)>, u32);
         impl Drop for Tell {
@@ -244,25 +233,13 @@ mod tests {
 
         let path = std::env::temp_dir().join(format!("redstart-bio-{}", std::process::id()));
         let file = std::fs::File::create(&path).unwrap();
-        bio.submit(Job::Fsync {
-            fd: file.try_clone().unwrap().into(),
-            upto: 77,
-        });
+        bio.submit(Job::Fsync { fd: file.try_clone().unwrap().into(), upto: 77 });
         bio.drain();
-        assert_eq!(
-            bio.fsync_state(),
-            FsyncState {
-                synced_upto: 77,
-                errno: 0
-            }
-        );
+        assert_eq!(bio.fsync_state(), FsyncState { synced_upto: 77, errno: 0 });
         std::fs::remove_file(&path).unwrap();
 
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        bio.submit(Job::Close {
-            fd: writer,
-            fsync: true,
-        });
+        bio.submit(Job::Close { fd: writer, fsync: true });
         // Only the close of the last writer ends this read.
         assert_eq!(std::fs::File::from(reader).read(&mut [0]).unwrap(), 0);
         bio.drain();

@@ -37,12 +37,7 @@ impl Clock {
     /// Reads both clocks and calibrates the tick counter, which takes a millisecond.
     pub fn new() -> Clock {
         let calibration = Calibration::start();
-        let mut clock = Clock {
-            wall: Millis(0),
-            wall_us: 0,
-            mono_ns: 0,
-            calibration,
-        };
+        let mut clock = Clock { wall: Millis(0), wall_us: 0, mono_ns: 0, calibration };
         clock.refresh();
         clock
     }
@@ -130,18 +125,10 @@ struct Calibration {
 impl Calibration {
     fn start() -> Calibration {
         if !tsc_is_steady() {
-            return Calibration {
-                start_ticks: 0,
-                start_ns: 0,
-                next_ns: u64::MAX,
-            };
+            return Calibration { start_ticks: 0, start_ns: 0, next_ns: u64::MAX };
         }
         let (start_ticks, start_ns) = both();
-        let mut calibration = Calibration {
-            start_ticks,
-            start_ns,
-            next_ns: start_ns + FIRST_SPIN_NS,
-        };
+        let mut calibration = Calibration { start_ticks, start_ns, next_ns: start_ns + FIRST_SPIN_NS };
         while monotonic_ns() < calibration.next_ns {
             std::hint::spin_loop();
         }
@@ -157,11 +144,7 @@ impl Calibration {
             let rate = (u128::from(span_ns) << 32) / u128::from(span_ticks);
             NS_PER_TICK.store(rate as u64, Relaxed);
         }
-        self.next_ns = if span_ns >= LONGEST_SPAN_NS {
-            u64::MAX
-        } else {
-            ns + span_ns
-        };
+        self.next_ns = if span_ns >= LONGEST_SPAN_NS { u64::MAX } else { ns + span_ns };
     }
 }
 
@@ -232,9 +215,7 @@ mod tests {
 
     #[test]
     fn the_wall_clock_is_the_systems() {
-        let system = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
+        let system = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         assert!((Clock::new().now().0 - system.as_millis() as i64).abs() < 1000);
     }
 
@@ -244,10 +225,7 @@ mod tests {
         let (ns, t) = (monotonic_ns(), ticks());
         std::thread::sleep(std::time::Duration::from_millis(20));
         let (by_ticks, by_clock) = (ticks_to_ns(ticks() - t), monotonic_ns() - ns);
-        assert!(
-            by_ticks.abs_diff(by_clock) < by_clock / 20,
-            "{by_ticks} by ticks, {by_clock} by clock"
-        );
+        assert!(by_ticks.abs_diff(by_clock) < by_clock / 20, "{by_ticks} by ticks, {by_clock} by clock");
         clock.refresh();
         let t = ticks();
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -260,9 +238,6 @@ mod tests {
         let text = Clock::new().description();
         // Spinning takes one millisecond; the rest of the allowance is for a busy machine.
         assert!(start.elapsed().as_millis() < 100);
-        assert!(
-            text.starts_with("X86 TSC @ ") || text == "POSIX clock_gettime",
-            "{text}"
-        );
+        assert!(text.starts_with("X86 TSC @ ") || text == "POSIX clock_gettime", "{text}");
     }
 }

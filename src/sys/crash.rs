@@ -67,8 +67,7 @@ pub fn set_enabled(enabled: bool) {
 /// handler, after everything else has been written; if it faults, the report ends there.
 pub fn register_section(title: &'static str, text: fn() -> String) {
     let free = SECTIONS.iter().find(|place| place.get().is_none());
-    free.and_then(|place| place.set(Section { title, text }).ok())
-        .expect("a fixed, small number of sections");
+    free.and_then(|place| place.set(Section { title, text }).ok()).expect("a fixed, small number of sections");
 }
 
 /// The pid file to remove when a daemon crashes; None: leave it.
@@ -93,20 +92,9 @@ pub fn use_alternate_stack() {
     // SAFETY: a new anonymous mapping, which is never unmapped, becomes the alternate stack of this thread.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-        let stack = libc::mmap(
-            std::ptr::null_mut(),
-            STACK_SIZE,
-            libc::PROT_READ | libc::PROT_WRITE,
-            flags,
-            -1,
-            0,
-        );
+        let stack = libc::mmap(std::ptr::null_mut(), STACK_SIZE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
         if stack != libc::MAP_FAILED {
-            let stack = libc::stack_t {
-                ss_sp: stack,
-                ss_flags: 0,
-                ss_size: STACK_SIZE,
-            };
+            let stack = libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: STACK_SIZE };
             libc::sigaltstack(&stack, std::ptr::null_mut());
         }
     }
@@ -133,10 +121,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     match FAULTS.fetch_add(1, SeqCst) {
         0 => {}
         1 => {
-            line(
-                Level::Warning,
-                format_args!("Crashed again, by signal {signal}, while writing this report"),
-            );
+            line(Level::Warning, format_args!("Crashed again, by signal {signal}, while writing this report"));
             give_up();
         }
         _ => die(FIRST_SIGNAL.load(SeqCst)),
@@ -148,10 +133,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     let (info, context) = unsafe { (&*info, &*context.cast::<libc::ucontext_t>()) };
     let version = VERSION.get().copied().unwrap_or_default();
     let code = info.si_code;
-    line(
-        Level::Warning,
-        format_args!("Redis {version} crashed by signal: {signal}, si_code: {code}"),
-    );
+    line(Level::Warning, format_args!("Redis {version} crashed by signal: {signal}, si_code: {code}"));
     // SAFETY: the address belongs to faults, pid and uid to signals that a process has sent.
     let (address, pid, uid) = unsafe { (info.si_addr() as usize, info.si_pid(), info.si_uid()) };
     if signal == libc::SIGSEGV || signal == libc::SIGBUS {
@@ -162,10 +144,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     }
     let at = dump::instruction_pointer(context);
     if let Some(at) = at {
-        line(
-            Level::Warning,
-            format_args!("Crashed running the instruction at: {at:#x}"),
-        );
+        line(Level::Warning, format_args!("Crashed running the instruction at: {at:#x}"));
     }
     raw("\n------ STACK TRACE ------\n");
     let depth = dump::addresses(at);
@@ -178,19 +157,14 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
 
 fn on_panic(info: &PanicHookInfo<'_>) {
     if FAULTS.fetch_add(1, SeqCst) > 0 {
-        line(
-            Level::Warning,
-            format_args!("Failed again while writing this report: {info}"),
-        );
+        line(Level::Warning, format_args!("Failed again while writing this report: {info}"));
         give_up();
     }
     FIRST_SIGNAL.store(libc::SIGABRT, SeqCst);
     limit_time();
     start();
     let text = info.payload().downcast_ref::<&str>().copied();
-    let text = text
-        .or_else(|| info.payload().downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let text = text.or_else(|| info.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     line(Level::Warning, format_args!("=== ASSERTION FAILED ==="));
     match info.location() {
         Some(at) => line(Level::Warning, format_args!("==> {}:{} '{text}'", at.file(), at.line())),
@@ -248,10 +222,7 @@ fn die(signal: libc::c_int) -> ! {
 
 fn limit_time() {
     extern "C" fn on_time_out(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        line(
-            Level::Warning,
-            format_args!("This report could not be completed in {SECONDS_TO_REPORT} seconds"),
-        );
+        line(Level::Warning, format_args!("This report could not be completed in {SECONDS_TO_REPORT} seconds"));
         give_up();
     }
     handle(libc::SIGALRM, on_time_out);

@@ -68,9 +68,7 @@ pub fn daemonize(log: Option<&Path>) -> io::Result<Daemon> {
             let null = File::open("/dev/null")?;
             duplicate(&null, 0)?;
             redirect_output(&output)?;
-            Ok(Daemon {
-                parent: to_parent.into(),
-            })
+            Ok(Daemon { parent: to_parent.into() })
         }
     }
 }
@@ -98,9 +96,7 @@ fn last_words(status: ExitStatus, output: &mut File, log: Option<(PathBuf, u64)>
     };
     text += &tail(output, 0);
     if let Some((path, start)) = log {
-        let lines = File::open(&path)
-            .map(|mut file| tail(&mut file, start))
-            .unwrap_or_default();
+        let lines = File::open(&path).map(|mut file| tail(&mut file, start)).unwrap_or_default();
         if !lines.is_empty() {
             text += &format!("The last lines of {}:\n{lines}", path.display());
         }
@@ -114,18 +110,12 @@ fn tail(file: &mut File, start: u64) -> String {
     let start = if start > len { 0 } else { start };
     let mut bytes = Vec::new();
     let from = start.max(len.saturating_sub(TAIL_BYTES));
-    if file
-        .seek(SeekFrom::Start(from))
-        .and_then(|_| file.read_to_end(&mut bytes))
-        .is_err()
-    {
+    if file.seek(SeekFrom::Start(from)).and_then(|_| file.read_to_end(&mut bytes)).is_err() {
         return String::new();
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..]
-        .iter()
-        .fold(String::new(), |all, line| all + line + "\n")
+    lines[lines.len().saturating_sub(TAIL_LINES)..].iter().fold(String::new(), |all, line| all + line + "\n")
 }
 
 fn memory_file() -> io::Result<File> {
@@ -145,11 +135,7 @@ fn redirect_output(to: &File) -> io::Result<()> {
 
 fn duplicate(from: &File, to: libc::c_int) -> io::Result<()> {
     // SAFETY: replaces one of the three standard descriptors, which nobody owns.
-    if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -223,16 +209,7 @@ mod tests {
         });
         std::fs::remove_file(&log).unwrap();
         assert_eq!(code, 1);
-        assert!(
-            text.starts_with("The server ended while starting, with status 3.\nline 88\n"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with(&format!(
-                "line 99\nThe last lines of {}:\nBad file format\n",
-                log.display()
-            )),
-            "{text}"
-        );
+        assert!(text.starts_with("The server ended while starting, with status 3.\nline 88\n"), "{text}");
+        assert!(text.ends_with(&format!("line 99\nThe last lines of {}:\nBad file format\n", log.display())), "{text}");
     }
 }

@@ -35,10 +35,7 @@ pub struct LockInfo {
 #[derive(Debug)]
 pub enum LockError {
     /// Another process has it. What is known of the holder is missing when it has not written it yet.
-    Held {
-        holder: Option<LockInfo>,
-        lock_file: PathBuf,
-    },
+    Held { holder: Option<LockInfo>, lock_file: PathBuf },
     /// The lock cannot be tried: no permission, a read-only disk, no such folder.
     Io { error: io::Error, lock_file: PathBuf },
 }
@@ -46,16 +43,10 @@ pub enum LockError {
 impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockError::Held {
-                holder: Some(LockInfo { pid, port, config }),
-                ..
-            } if config.is_empty() => {
+            LockError::Held { holder: Some(LockInfo { pid, port, config }), .. } if config.is_empty() => {
                 write!(f, "held by process {pid}, port {port}")
             }
-            LockError::Held {
-                holder: Some(LockInfo { pid, port, config }),
-                ..
-            } => {
+            LockError::Held { holder: Some(LockInfo { pid, port, config }), .. } => {
                 write!(f, "held by process {pid}, port {port}, configured by {config}")
             }
             LockError::Held { holder: None, .. } => write!(f, "held by another process"),
@@ -79,19 +70,13 @@ static HELD: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
 impl FileLock {
     /// Takes the lock of a data file, which need not exist; its folder must.
     pub fn acquire(data_file: &Path, info: &LockInfo) -> Result<FileLock, LockError> {
-        let io_error = |error, lock_file: &Path| LockError::Io {
-            error,
-            lock_file: lock_file.to_path_buf(),
-        };
+        let io_error = |error, lock_file: &Path| LockError::Io { error, lock_file: lock_file.to_path_buf() };
         let path = side_file(data_file).map_err(|error| io_error(error, data_file))?;
         loop {
             let mut file = open(&path).map_err(|error| io_error(error, &path))?;
             match try_lock(&file) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(LockError::Held {
-                        holder: read_info(&mut file),
-                        lock_file: path,
-                    });
+                    return Err(LockError::Held { holder: read_info(&mut file), lock_file: path });
                 }
                 Err(e) => return Err(io_error(e, &path)),
                 // The former holder has removed the file between our open and our lock: ours is on a file without a
@@ -153,9 +138,7 @@ fn forget(fd: i32) {
 
 fn side_file(data_file: &Path) -> io::Result<PathBuf> {
     let folder = folder_of(data_file).canonicalize()?;
-    let name = data_file
-        .file_name()
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let name = data_file.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut side = std::ffi::OsString::from(".");
     side.push(name);
     side.push(".lock");
@@ -164,14 +147,7 @@ fn side_file(data_file: &Path) -> io::Result<PathBuf> {
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW;
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
 }
 
 fn try_lock(file: &File) -> io::Result<()> {
@@ -213,11 +189,7 @@ mod tests {
     }
 
     fn info(port: u16, config: &str) -> LockInfo {
-        LockInfo {
-            pid: std::process::id() as i32,
-            port,
-            config: config.to_string(),
-        }
+        LockInfo { pid: std::process::id() as i32, port, config: config.to_string() }
     }
 
     #[test]
@@ -256,10 +228,8 @@ mod tests {
                 std::thread::sleep(std::time::Duration::from_secs(60));
                 0
             });
-            let report = crate::sys::fork::ChildReport {
-                keys_total: saver.unwrap().as_raw() as u64,
-                ..Default::default()
-            };
+            let report =
+                crate::sys::fork::ChildReport { keys_total: saver.unwrap().as_raw() as u64, ..Default::default() };
             tell.send(&report).unwrap();
             crate::sys::fork::exit_now(9)
         });
@@ -285,10 +255,7 @@ mod tests {
         let data = dir.join("dump.rdb");
         let lock = FileLock::acquire(&data, &info(6379, "")).unwrap();
         wait(fork_child(|| 0).unwrap());
-        assert!(matches!(
-            FileLock::acquire(&data, &info(6380, "")),
-            Err(LockError::Held { .. })
-        ));
+        assert!(matches!(FileLock::acquire(&data, &info(6380, "")), Err(LockError::Held { .. })));
         drop(lock);
         std::fs::remove_dir_all(dir).unwrap();
     }

@@ -17,21 +17,12 @@ use nix::unistd::Pid;
 
 /// Makes a file that did not exist, readable and writable by this user only. A link in its place is refused.
 pub fn create_new_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 /// Writes a folder's entries to disk: what makes a new name or a rename survive a power cut.
 pub fn fsync_dir(folder: &Path) -> io::Result<()> {
-    let folder = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_DIRECTORY)
-        .open(folder)?;
+    let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder)?;
     match folder.sync_all() {
         // Some file systems cannot do this, and keep entries safe by themselves.
         Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EBADF)) => Ok(()),
@@ -47,9 +38,7 @@ pub fn rename_durable(from: &Path, to: &Path) -> io::Result<()> {
 
 /// The folder a path names a file in; the current one for a bare name.
 pub fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Removes temporary files whose writer is gone, at start, before any is made. `owner` tells the writer's process id
@@ -60,11 +49,7 @@ pub fn remove_stale_temp(folder: &Path, owner: impl Fn(&str) -> Option<i32>) -> 
     let mut removed = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let stale = entry
-            .file_name()
-            .to_str()
-            .and_then(&owner)
-            .is_some_and(|pid| !is_alive_elsewhere(pid));
+        let stale = entry.file_name().to_str().and_then(&owner).is_some_and(|pid| !is_alive_elsewhere(pid));
         if stale && !entry.file_type()?.is_dir() && std::fs::remove_file(entry.path()).is_ok() {
             removed.push(entry.path());
         }
@@ -86,11 +71,7 @@ pub fn temp_file_owner(name: &str) -> Option<i32> {
     };
     let transfer_time = stem.rsplit_once('.').map_or("0", |(time, _)| time);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if kind == "rdb" && !digits(transfer_time) || !digits(pid) {
-        None
-    } else {
-        pid.parse().ok()
-    }
+    if kind == "rdb" && !digits(transfer_time) || !digits(pid) { None } else { pid.parse().ok() }
 }
 
 fn is_alive_elsewhere(pid: i32) -> bool {
@@ -116,10 +97,7 @@ mod tests {
         let path = dir.join("a");
         let file = create_new_private(&path).unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            create_new_private(&path).unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(create_new_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         symlink(dir.join("target"), dir.join("link")).unwrap();
         assert!(create_new_private(&dir.join("link")).is_err());
         assert!(!dir.join("target").exists());
@@ -147,15 +125,7 @@ mod tests {
         assert_eq!(temp_file_owner("temp-1700000000.123.rdb"), Some(123));
         assert_eq!(temp_file_owner("temp-rewriteaof-7.aof"), Some(7));
         assert_eq!(temp_file_owner("temp-rewriteaof-bg-7.aof"), Some(7));
-        for other in [
-            "dump.rdb",
-            "temp-.rdb",
-            "temp-12x.rdb",
-            "temp-x.12.rdb",
-            "temp-7.aof",
-            "temp-1.tmp",
-            "temp-",
-        ] {
+        for other in ["dump.rdb", "temp-.rdb", "temp-12x.rdb", "temp-x.12.rdb", "temp-7.aof", "temp-1.tmp", "temp-"] {
             assert_eq!(temp_file_owner(other), None, "{other}");
         }
     }
@@ -167,11 +137,7 @@ mod tests {
         wait(dead);
         let us = std::process::id();
         let stale = [format!("temp-{dead}.rdb"), format!("temp-{us}.rdb")];
-        let kept = [
-            "temp-1.rdb".to_string(),
-            "dump.rdb".to_string(),
-            format!("temp-{dead}.txt"),
-        ];
+        let kept = ["temp-1.rdb".to_string(), "dump.rdb".to_string(), format!("temp-{dead}.txt")];
         for name in stale.iter().chain(&kept) {
             std::fs::write(dir.join(name), "x").unwrap();
         }

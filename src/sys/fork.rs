@@ -107,12 +107,7 @@ const REPORT_SIZE: usize = 32;
 
 impl ChildReport {
     fn encode(&self) -> [u8; REPORT_SIZE] {
-        let words = [
-            self.cow_bytes,
-            self.keys_processed,
-            self.keys_total,
-            u64::from(self.finished),
-        ];
+        let words = [self.cow_bytes, self.keys_processed, self.keys_total, u64::from(self.finished)];
         let mut bytes = [0; REPORT_SIZE];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_ne_bytes());
@@ -126,12 +121,7 @@ impl ChildReport {
             word.copy_from_slice(&bytes[n * 8..n * 8 + 8]);
             u64::from_ne_bytes(word)
         };
-        ChildReport {
-            cow_bytes: word(0),
-            keys_processed: word(1),
-            keys_total: word(2),
-            finished: word(3) != 0,
-        }
+        ChildReport { cow_bytes: word(0), keys_processed: word(1), keys_total: word(2), finished: word(3) != 0 }
     }
 }
 
@@ -189,14 +179,9 @@ pub fn private_dirty_bytes() -> u64 {
 }
 
 fn sum_private_dirty(smaps: &str) -> u64 {
-    let kilobytes = smaps.lines().filter_map(|line| {
-        line.strip_prefix("Private_Dirty:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    });
+    let kilobytes = smaps
+        .lines()
+        .filter_map(|line| line.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kilobytes.sum::<u64>() * 1024
 }
 
@@ -276,12 +261,7 @@ pub mod tests {
         assert_eq!(reader.latest(), None);
         let code = in_child(|| {
             for n in 1..=3 {
-                let report = ChildReport {
-                    cow_bytes: n << 40,
-                    keys_processed: n,
-                    keys_total: 3,
-                    finished: n == 3,
-                };
+                let report = ChildReport { cow_bytes: n << 40, keys_processed: n, keys_total: 3, finished: n == 3 };
                 if writer.send(&report).is_err() {
                     return 1;
                 }
@@ -289,12 +269,7 @@ pub mod tests {
             0
         });
         assert_eq!(code, 0);
-        let report = ChildReport {
-            cow_bytes: 3 << 40,
-            keys_processed: 3,
-            keys_total: 3,
-            finished: true,
-        };
+        let report = ChildReport { cow_bytes: 3 << 40, keys_processed: 3, keys_total: 3, finished: true };
         assert_eq!(reader.latest(), Some(report));
         assert_eq!(reader.latest(), None);
     }
@@ -303,12 +278,7 @@ pub mod tests {
     fn a_parent_that_does_not_read_does_not_stop_the_child() {
         let (mut reader, mut writer) = report_pipe().unwrap();
         for n in 0..10_000 {
-            writer
-                .send(&ChildReport {
-                    keys_processed: n,
-                    ..ChildReport::default()
-                })
-                .unwrap();
+            writer.send(&ChildReport { keys_processed: n, ..ChildReport::default() }).unwrap();
         }
         // A pipe holds 64 KB, which are 2,048 reports; the later ones were dropped.
         assert!(reader.latest().unwrap().keys_processed < 10_000);
@@ -325,11 +295,7 @@ pub mod tests {
             }
             std::hint::black_box(&block);
             let copied = private_dirty_bytes() - before;
-            let report = ChildReport {
-                cow_bytes: copied,
-                finished: true,
-                ..ChildReport::default()
-            };
+            let report = ChildReport { cow_bytes: copied, finished: true, ..ChildReport::default() };
             i32::from(writer.send(&report).is_err())
         });
         let copied = reader.latest().unwrap().cow_bytes;

@@ -85,9 +85,7 @@ fn smallest(root: &Path, group: &str, file: &str) -> Option<u64> {
     let mut found: Option<u64> = None;
     loop {
         // `max` is not a number: no limit.
-        let limit = read_to_string(root.join(&folder).join(file))
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let limit = read_to_string(root.join(&folder).join(file)).ok().and_then(|text| text.trim().parse().ok());
         found = [found, limit].into_iter().flatten().min();
         if !folder.pop() {
             return found;
@@ -98,9 +96,7 @@ fn smallest(root: &Path, group: &str, file: &str) -> Option<u64> {
 /// System, release and machine, as INFO's `os` shows them.
 pub fn uname() -> String {
     match nix::sys::utsname::uname() {
-        Ok(name) => [name.sysname(), name.release(), name.machine()]
-            .map(|part| part.to_string_lossy())
-            .join(" "),
+        Ok(name) => [name.sysname(), name.release(), name.machine()].map(|part| part.to_string_lossy()).join(" "),
         Err(_) => "Linux".to_string(),
     }
 }
@@ -159,19 +155,10 @@ mod tests {
                 ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ],
         );
-        assert_eq!(
-            cgroup_limit("0::/system.slice/redis.service\n", &tree.0),
-            Some(2_000_000)
-        );
+        assert_eq!(cgroup_limit("0::/system.slice/redis.service\n", &tree.0), Some(2_000_000));
         assert_eq!(cgroup_limit("0::/user.slice\n", &tree.0), None);
-        assert_eq!(
-            cgroup_limit("5:cpu:/x\n4:memory,hugetlb:/docker/abc\n", &tree.0),
-            Some(1_000_000)
-        );
-        assert_eq!(
-            cgroup_limit("4:memory:/unknown/here\n", &tree.0),
-            Some(9_223_372_036_854_771_712)
-        );
+        assert_eq!(cgroup_limit("5:cpu:/x\n4:memory,hugetlb:/docker/abc\n", &tree.0), Some(1_000_000));
+        assert_eq!(cgroup_limit("4:memory:/unknown/here\n", &tree.0), Some(9_223_372_036_854_771_712));
         assert_eq!(cgroup_limit("nonsense", &tree.0), None);
     }
 

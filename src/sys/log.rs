@@ -68,12 +68,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        LogOptions {
-            level: Level::Notice,
-            file: None,
-            syslog: None,
-            max_size: 0,
-        }
+        LogOptions { level: Level::Notice, file: None, syslog: None, max_size: 0 }
     }
 }
 
@@ -105,11 +100,7 @@ pub fn init(options: LogOptions) -> io::Result<()> {
     }
     let mut rotated = options.file.clone().unwrap_or_default().into_os_string();
     rotated.push(".1");
-    let settings = Settings {
-        file: options.file,
-        rotated: rotated.into(),
-        max_size: options.max_size,
-    };
+    let settings = Settings { file: options.file, rotated: rotated.into(), max_size: options.max_size };
     // Former settings are not freed: a line may be under way with them. There are a few in the life of a process.
     SETTINGS.store(Box::into_raw(Box::new(settings)), Relaxed);
     local_offset(clock::wall_us() / 1_000_000);
@@ -160,11 +151,7 @@ pub fn log_raw(level: Level, text: &str) {
         return;
     }
     let prefix = prefix(level, Offset::AsKnown);
-    write_parts(&mut [
-        IoSlice::new(prefix.as_str().as_bytes()),
-        IoSlice::new(text.as_bytes()),
-        IoSlice::new(b"\n"),
-    ]);
+    write_parts(&mut [IoSlice::new(prefix.as_str().as_bytes()), IoSlice::new(text.as_bytes()), IoSlice::new(b"\n")]);
     if !syslog::busy() {
         syslog::write(priority(level), text);
     }
@@ -297,11 +284,7 @@ type Prefix = StackText<64>;
 fn prefix(level: Level, offset: Offset) -> Prefix {
     let us = clock::wall_us();
     let secs = us.div_euclid(1_000_000);
-    let offset = if offset == Offset::Ask {
-        local_offset(secs)
-    } else {
-        UTC_OFFSET.load(Relaxed)
-    };
+    let offset = if offset == Offset::Ask { local_offset(secs) } else { UTC_OFFSET.load(Relaxed) };
     let (pid, role, date) = (std::process::id(), ROLE.load(Relaxed) as char, Date::of(secs + offset));
     let (ms, mark) = (us.rem_euclid(1_000_000) / 1000, level.mark());
     Prefix::of(format_args!("{pid}:{role} {date}.{ms:03} {mark} "))
@@ -352,15 +335,9 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (h, m, s) = (self.second / 3600, self.second / 60 % 60, self.second % 60);
-        write!(
-            f,
-            "{:02} {} {} {h:02}:{m:02}:{s:02}",
-            self.day, MONTHS[self.month], self.year
-        )
+        write!(f, "{:02} {} {} {h:02}:{m:02}:{s:02}", self.day, MONTHS[self.month], self.year)
     }
 }
 

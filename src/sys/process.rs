@@ -29,38 +29,20 @@ pub struct NofileLimit {
 pub fn adjust_nofile_limit(want: u64) -> io::Result<NofileLimit> {
     let (was, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if was >= want {
-        return Ok(NofileLimit {
-            was,
-            got: was,
-            refused: None,
-        });
+        return Ok(NofileLimit { was, got: was, refused: None });
     }
     let Err(refused) = setrlimit(Resource::RLIMIT_NOFILE, want, hard.max(want)) else {
-        return Ok(NofileLimit {
-            was,
-            got: want,
-            refused: None,
-        });
+        return Ok(NofileLimit { was, got: want, refused: None });
     };
     // Without a privilege the hard limit is the end; with it, fs.nr_open is.
-    let ceiling = std::fs::read_to_string("/proc/sys/fs/nr_open")
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
+    let ceiling = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
     for limit in [ceiling.unwrap_or(hard), hard].map(|limit| limit.min(want)) {
         if limit > was && setrlimit(Resource::RLIMIT_NOFILE, limit, hard.max(limit)).is_ok() {
             let refused = (limit < want).then_some(refused);
-            return Ok(NofileLimit {
-                was,
-                got: limit,
-                refused,
-            });
+            return Ok(NofileLimit { was, got: limit, refused });
         }
     }
-    Ok(NofileLimit {
-        was,
-        got: was,
-        refused: Some(refused),
-    })
+    Ok(NofileLimit { was, got: was, refused: Some(refused) })
 }
 
 /// Resident memory in bytes.
@@ -68,11 +50,7 @@ pub fn rss_bytes() -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/statm") else {
         return 0;
     };
-    let pages = text
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok())
-        .unwrap_or(0);
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
     // SAFETY: sysconf has no preconditions.
     pages * u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
@@ -103,10 +81,7 @@ pub fn cpu_time(of: CpuOf) -> CpuTime {
     let us = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
     getrusage(who).map_or_else(
         |_| CpuTime::default(),
-        |usage| CpuTime {
-            user_us: us(usage.user_time()),
-            sys_us: us(usage.system_time()),
-        },
+        |usage| CpuTime { user_us: us(usage.user_time()), sys_us: us(usage.system_time()) },
     )
 }
 
@@ -149,31 +124,11 @@ mod tests {
     fn the_limit_is_raised_but_never_lowered() {
         let code = in_child(|| {
             setrlimit(Resource::RLIMIT_NOFILE, 500, 1000).unwrap();
-            assert_eq!(
-                adjust_nofile_limit(100).unwrap(),
-                NofileLimit {
-                    was: 500,
-                    got: 500,
-                    refused: None
-                }
-            );
-            assert_eq!(
-                adjust_nofile_limit(800).unwrap(),
-                NofileLimit {
-                    was: 500,
-                    got: 800,
-                    refused: None
-                }
-            );
+            assert_eq!(adjust_nofile_limit(100).unwrap(), NofileLimit { was: 500, got: 500, refused: None });
+            assert_eq!(adjust_nofile_limit(800).unwrap(), NofileLimit { was: 500, got: 800, refused: None });
             let _ = nix::unistd::setuid(nix::unistd::Uid::from_raw(65534));
             let most = adjust_nofile_limit(5000).unwrap();
-            i32::from(
-                most != NofileLimit {
-                    was: 800,
-                    got: 1000,
-                    refused: Some(Errno::EPERM),
-                },
-            )
+            i32::from(most != NofileLimit { was: 800, got: 1000, refused: Some(Errno::EPERM) })
         });
         assert_eq!(code, 0);
     }
@@ -223,10 +178,7 @@ mod tests {
     fn the_pid_file_is_ours_to_remove_only_while_it_is_ours() {
         let path = std::env::temp_dir().join(format!("redstart-pidfile-{}", std::process::id()));
         write_pidfile(&path).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            format!("{}\n", std::process::id())
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         remove_pidfile(&path);
         assert!(!path.exists());
         std::fs::write(&path, "1\n").unwrap();

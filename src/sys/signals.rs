@@ -44,11 +44,7 @@ pub fn install() -> io::Result<()> {
         WAKE_FD.store(OwnedFd::from(wake).into_raw_fd(), SeqCst);
     }
     let handler = SigHandler::Handler(note);
-    set(
-        &[Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD],
-        handler,
-        SaFlags::SA_RESTART | SaFlags::SA_NOCLDSTOP,
-    )?;
+    set(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD], handler, SaFlags::SA_RESTART | SaFlags::SA_NOCLDSTOP)?;
     set(&[Signal::SIGHUP, Signal::SIGPIPE], SigHandler::SigIgn, SaFlags::empty())
 }
 
@@ -85,10 +81,7 @@ pub fn take_pending() -> Pending {
         0 => None,
         number => Signal::try_from(number).ok(),
     };
-    Pending {
-        terminate,
-        child: CHILD.swap(false, SeqCst),
-    }
+    Pending { terminate, child: CHILD.swap(false, SeqCst) }
 }
 
 /// Tells whether the server is stopping. The first SIGTERM or SIGINT sets it by itself; the SHUTDOWN command should
@@ -150,11 +143,7 @@ mod tests {
 
     fn readable() -> bool {
         let fd = std::os::fd::AsRawFd::as_raw_fd(&wake_fd().unwrap());
-        let mut poll = libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid entry.
         unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }
@@ -166,13 +155,7 @@ mod tests {
             assert_eq!(take_pending(), Pending::default());
             raise(Signal::SIGTERM).unwrap();
             assert!(readable());
-            assert_eq!(
-                take_pending(),
-                Pending {
-                    terminate: Some(Signal::SIGTERM),
-                    child: false
-                }
-            );
+            assert_eq!(take_pending(), Pending { terminate: Some(Signal::SIGTERM), child: false });
             assert!(!readable());
             assert_eq!(take_pending(), Pending::default());
         });
@@ -229,11 +212,7 @@ mod tests {
     #[test]
     fn children_die_of_what_they_are_sent() {
         alone(|| {
-            for (signal, dies) in [
-                (Signal::SIGTERM, true),
-                (Signal::SIGUSR1, true),
-                (Signal::SIGINT, false),
-            ] {
+            for (signal, dies) in [(Signal::SIGTERM, true), (Signal::SIGUSR1, true), (Signal::SIGINT, false)] {
                 let (mut reports, mut started) = crate::sys::fork::report_pipe().unwrap();
                 let pid = fork_child(move || {
                     started.send(&Default::default()).unwrap();
@@ -245,11 +224,7 @@ mod tests {
                     std::thread::sleep(std::time::Duration::from_millis(1));
                 }
                 kill(pid, signal).unwrap();
-                let expected = if dies {
-                    ExitStatus::Signal(signal as i32)
-                } else {
-                    ExitStatus::Code(0)
-                };
+                let expected = if dies { ExitStatus::Signal(signal as i32) } else { ExitStatus::Code(0) };
                 assert_eq!(wait(pid), expected);
             }
         });

@@ -14,10 +14,7 @@ pub struct StackText<const CAPACITY: usize> {
 
 impl<const CAPACITY: usize> StackText<CAPACITY> {
     pub fn of(text: fmt::Arguments<'_>) -> Self {
-        let mut built = StackText {
-            bytes: [0; CAPACITY],
-            len: 0,
-        };
+        let mut built = StackText { bytes: [0; CAPACITY], len: 0 };
         // The error says that something was cut off, which is what is promised.
         let _ = fmt::write(&mut built, text);
         built
@@ -48,10 +45,7 @@ mod tests {
 
     #[test]
     fn text_is_built_and_cut() {
-        assert_eq!(
-            StackText::<16>::of(format_args!("{}-{:03}", "ab", 7)).as_str(),
-            "ab-007"
-        );
+        assert_eq!(StackText::<16>::of(format_args!("{}-{:03}", "ab", 7)).as_str(), "ab-007");
         assert_eq!(StackText::<4>::of(format_args!("{}", 123456)).as_str(), "1234");
         assert_eq!(StackText::<4>::of(format_args!("abc\u{e9}")).as_str(), "abc");
     }

@@ -29,10 +29,7 @@ const FACILITIES: [(&str, libc::c_int); 9] = [
 
 /// The number of a facility's name, in any case of letters.
 pub fn facility(name: &str) -> Option<libc::c_int> {
-    FACILITIES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|&(_, number)| number)
+    FACILITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, number)| number)
 }
 
 /// Opens the connection to the system log; from now on [`write()`] sends.

@@ -54,10 +54,7 @@ fn find() -> Option<Area> {
     let field = |number: usize| fields.get(number - 3)?.parse::<usize>().ok();
     let (arg_start, arg_end, env_start, env_end) = (field(48)?, field(49)?, field(50)?, field(51)?);
     let end = if env_start == arg_end { env_end } else { arg_end };
-    (arg_start != 0 && end > arg_start + 1).then_some(Area {
-        start: arg_start,
-        len: end - arg_start,
-    })
+    (arg_start != 0 && end > arg_start + 1).then_some(Area { start: arg_start, len: end - arg_start })
 }
 
 fn move_environment() {

@@ -66,11 +66,7 @@ impl List {
     }
 
     pub fn encoding(&self) -> &'static str {
-        if self.bytes <= NODE_BYTES {
-            "listpack"
-        } else {
-            "quicklist"
-        }
+        if self.bytes <= NODE_BYTES { "listpack" } else { "quicklist" }
     }
 
     pub fn memory(&self) -> usize {
@@ -80,10 +76,7 @@ impl List {
 
 impl Clone for List {
     fn clone(&self) -> List {
-        List {
-            elements: self.elements.clone(),
-            bytes: self.bytes,
-        }
+        List { elements: self.elements.clone(), bytes: self.bytes }
     }
 }
 

@@ -55,19 +55,13 @@ impl Big {
     pub(super) fn top_bits(&self) -> (u128, i64) {
         let dropped = self.0.len().saturating_sub(2);
         let (below, top) = self.0.split_at(dropped);
-        let value = top
-            .iter()
-            .rev()
-            .fold(0, |value, &limb| value << u64::BITS | u128::from(limb));
+        let value = top.iter().rev().fold(0, |value, &limb| value << u64::BITS | u128::from(limb));
         let Some(&next) = below.last() else {
             return (value, 0);
         };
         // A short first limb leaves room for the first bits of the next.
         let room = value.leading_zeros();
-        let (into, rest) = (
-            next.checked_shr(u64::BITS - room).unwrap_or(0),
-            next.checked_shl(room).unwrap_or(0),
-        );
+        let (into, rest) = (next.checked_shr(u64::BITS - room).unwrap_or(0), next.checked_shl(room).unwrap_or(0));
         let inexact = rest != 0 || below[..dropped - 1].iter().any(|&limb| limb != 0);
         let exponent = dropped as i64 * i64::from(u64::BITS) - i64::from(room);
         (value << room | u128::from(into) | u128::from(inexact), exponent)
@@ -106,9 +100,7 @@ impl Big {
     }
 
     fn bit_len(&self) -> u32 {
-        self.0
-            .last()
-            .map_or(0, |last| self.0.len() as u32 * u64::BITS - last.leading_zeros())
+        self.0.last().map_or(0, |last| self.0.len() as u32 * u64::BITS - last.leading_zeros())
     }
 
     fn multiply_add(&mut self, factor: u64, summand: u64) {
@@ -136,11 +128,7 @@ impl Big {
     }
 
     fn is_at_least(&self, other: &Big) -> bool {
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
-            .is_ge()
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.iter().rev().cmp(other.0.iter().rev())).is_ge()
     }
 
     /// Takes `other` away; it is not the larger one.
@@ -179,12 +167,7 @@ mod tests {
 
     #[test]
     fn decimal_digits_come_back() {
-        for digits in [
-            "1",
-            "18446744073709551616",
-            "10000000000000000000000000000000000000000",
-            &"987".repeat(100),
-        ] {
+        for digits in ["1", "18446744073709551616", "10000000000000000000000000000000000000000", &"987".repeat(100)] {
             assert_eq!(decimal(Big::from_digits(digits.as_bytes())), digits);
         }
         assert_eq!(decimal(Big::from_digits(b"0000")), "0");
@@ -209,17 +192,9 @@ mod tests {
     #[test]
     fn quotients() {
         let (quotient, exponent) = Big::from(1).divided_by(Big::from(4));
-        assert_eq!(
-            (quotient.trailing_zeros() as i64 + exponent, quotient.count_ones()),
-            (-2, 1)
-        );
-        let (quotient, exponent) = Big::from(7)
-            .shifted_left(300)
-            .divided_by(Big::from(7).shifted_left(100));
-        assert_eq!(
-            (quotient.trailing_zeros() as i64 + exponent, quotient.count_ones()),
-            (200, 1)
-        );
+        assert_eq!((quotient.trailing_zeros() as i64 + exponent, quotient.count_ones()), (-2, 1));
+        let (quotient, exponent) = Big::from(7).shifted_left(300).divided_by(Big::from(7).shifted_left(100));
+        assert_eq!((quotient.trailing_zeros() as i64 + exponent, quotient.count_ones()), (200, 1));
         let (quotient, exponent) = Big::from(1).divided_by(Big::from(3));
         assert_eq!(quotient & 1, 1);
         assert_eq!(quotient >> 1, (1u128 << (-exponent - 1)) / 3);

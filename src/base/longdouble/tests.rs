@@ -36,11 +36,7 @@ fn sums_are_those_of_redis() {
         ("18446744073709551615", "0.5", "18446744073709551616"),
         ("1e20", "0.3", "100000000000000000000"),
         ("1e30", "1", "1000000000000000000024696061952"),
-        (
-            "123456789.123456789",
-            "987654321.987654321",
-            "1111111111.11111110995989293",
-        ),
+        ("123456789.123456789", "987654321.987654321", "1111111111.11111110995989293"),
         ("99999999.99999999999", "0.00000000001", "100000000"),
         ("0.99999999999999999", "0", "0.99999999999999999"),
         ("0.999999999999999999", "0", "1"),
@@ -58,37 +54,13 @@ fn sums_are_those_of_redis() {
         ("12345678901234567.89", "0.01", "12345678901234567.8994140625"),
         ("+1.", "+.5", "1.5"),
         ("-11816.348968149567043", "-866969.808641", "-878786.15760914956706529"),
-        (
-            "0.599910334094919916e38",
-            "4.199068645142128531e-17",
-            "59991033409491991599701756698630815744",
-        ),
-        (
-            "3.1069306604301961422e-27",
-            "4.190022513785634599e9",
-            "4190022513.78563459892757237",
-        ),
-        (
-            "5.973975665436207818e47",
-            "6.286931657523867593e-8",
-            "597397566543620781783603684614161263844116135936",
-        ),
-        (
-            "-64808248454.5538556345519214582",
-            "9.1017242524386117608e9",
-            "-55706524202.11524387449026108",
-        ),
-        (
-            "-10383627176268797.11624373874926650",
-            "-16374959301.5",
-            "-10383643551228098.6162109375",
-        ),
+        ("0.599910334094919916e38", "4.199068645142128531e-17", "59991033409491991599701756698630815744"),
+        ("3.1069306604301961422e-27", "4.190022513785634599e9", "4190022513.78563459892757237"),
+        ("5.973975665436207818e47", "6.286931657523867593e-8", "597397566543620781783603684614161263844116135936"),
+        ("-64808248454.5538556345519214582", "9.1017242524386117608e9", "-55706524202.11524387449026108"),
+        ("-10383627176268797.11624373874926650", "-16374959301.5", "-10383643551228098.6162109375"),
         ("-74660.5154", "-30569146116694292054", "-30569146116694366714"),
-        (
-            "1825498168375480.26474484541942248",
-            "6.678804075213988542e11",
-            "1826166048783001.66357421875",
-        ),
+        ("1825498168375480.26474484541942248", "6.678804075213988542e11", "1826166048783001.66357421875"),
     ] {
         assert_eq!(sum(value, increment).as_deref(), Some(reply), "{value} + {increment}");
         assert_eq!(sum(increment, value).as_deref(), Some(reply), "{increment} + {value}");
@@ -110,21 +82,9 @@ fn large_sums_are_printed_in_full() {
 
 #[test]
 fn what_redis_refuses_is_no_number() {
-    for text in [
-        "",
-        " 1",
-        "1 ",
-        "1\0",
-        "nan",
-        "-nan(1)",
-        "1e4933",
-        "-1e4933",
-        "1e-4952",
-        "0x1p16384",
-        "0x1p-16446",
-        "1e",
-        "0x",
-    ] {
+    for text in
+        ["", " 1", "1 ", "1\0", "nan", "-nan(1)", "1e4933", "-1e4933", "1e-4952", "0x1p16384", "0x1p-16446", "1e", "0x"]
+    {
         assert_eq!(LongDouble::parse(text.as_bytes()), None, "{text}");
     }
     for text in ["1e999999999999999999", "1e-999999999999999999"] {
@@ -151,10 +111,7 @@ fn infinities_are_numbers_until_they_meet() {
 #[test]
 fn the_ends_of_the_range_round_as_the_hardware_does() {
     let finite = |text: &str| LongDouble::parse(text.as_bytes()).map(|v| v.magnitude);
-    let smallest = Some(Magnitude::Finite {
-        mantissa: 1,
-        exponent: -16445,
-    });
+    let smallest = Some(Magnitude::Finite { mantissa: 1, exponent: -16445 });
     assert_eq!(finite("0x1p-16445"), smallest);
     assert_eq!(finite("3.6451995318824746025e-4951"), smallest);
     assert_eq!(finite("0x1.8p-16446"), smallest);
@@ -178,44 +135,25 @@ fn the_short_way_and_the_long_way_agree() {
         let decimals = fraction.len() as i64 - exponent;
         let long = match u32::try_from(decimals) {
             Ok(fives) => Big::from_digits(digits.as_bytes()).divided_by(Big::from(1).times_power_of_five(fives)),
-            Err(_) => Big::from_digits(digits.as_bytes())
-                .times_power_of_five(decimals.unsigned_abs() as u32)
-                .top_bits(),
+            Err(_) => {
+                Big::from_digits(digits.as_bytes()).times_power_of_five(decimals.unsigned_abs() as u32).top_bits()
+            }
         };
         if digits.bytes().any(|b| b != b'0') {
-            assert_eq!(
-                short,
-                in_range(long.0, long.1 - decimals),
-                "{whole}.{fraction}e{exponent}"
-            );
+            assert_eq!(short, in_range(long.0, long.1 - decimals), "{whole}.{fraction}e{exponent}");
         }
     }
 }
 
 #[test]
 fn doubles_and_integers_convert_exactly() {
-    for value in [
-        0.0,
-        -0.0,
-        1.5,
-        -3.1,
-        f64::MAX,
-        f64::MIN_POSITIVE,
-        f64::from_bits(1),
-        1e-310,
-    ] {
+    for value in [0.0, -0.0, 1.5, -3.1, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), 1e-310] {
         let expected = LongDouble::parse(format!("{value:.1100}").as_bytes()).unwrap();
         assert_eq!(LongDouble::from_f64(value), expected, "{value:e}");
     }
     assert!(!LongDouble::from_f64(f64::NAN).is_finite());
-    assert_eq!(
-        LongDouble::from_f64(f64::NEG_INFINITY),
-        LongDouble::parse(b"-inf").unwrap()
-    );
+    assert_eq!(LongDouble::from_f64(f64::NEG_INFINITY), LongDouble::parse(b"-inf").unwrap());
     for value in [0, 1, -1, i64::MAX, i64::MIN, 1 << 40] {
-        assert_eq!(
-            LongDouble::from_i64(value),
-            LongDouble::parse(value.to_string().as_bytes()).unwrap()
-        );
+        assert_eq!(LongDouble::from_i64(value), LongDouble::parse(value.to_string().as_bytes()).unwrap());
     }
 }

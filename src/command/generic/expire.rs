@@ -93,21 +93,12 @@ impl Condition {
             };
             *flag = true;
         }
-        let Condition {
-            absent,
-            present,
-            later,
-            earlier,
-        } = condition;
+        let Condition { absent, present, later, earlier } = condition;
         if absent && (present || later || earlier) {
-            return Err(CmdError::Fixed(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err(CmdError::Fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
         if later && earlier {
-            return Err(CmdError::Fixed(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err(CmdError::Fixed("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(condition)
     }
@@ -124,9 +115,7 @@ fn expire(ks: &mut Keyspace, call: &mut Call<'_>, unit: ExpireUnit, name: &'stat
     let condition = Condition::parse(call.args.from(3))?;
     let deadline = unit.deadline(call.args.int(2)?, call.now, true, name)?;
     let key = call.arg(1);
-    let allowed = ks
-        .write(key, call)
-        .is_some_and(|entry| condition.allows(entry.entry().expires_at(), deadline));
+    let allowed = ks.write(key, call).is_some_and(|entry| condition.allows(entry.entry().expires_at(), deadline));
     if allowed {
         if has_passed(deadline, ks, call) {
             ks.delete(key, call);
@@ -154,11 +143,7 @@ fn propagate(call: &mut Call<'_>, unit: ExpireUnit, deadline: Millis) {
         return;
     }
     let mut digits = [0; 20];
-    let mut args = vec![
-        b"PEXPIREAT".as_slice(),
-        call.arg(1),
-        num::format_i64(deadline.0, &mut digits),
-    ];
+    let mut args = vec![b"PEXPIREAT".as_slice(), call.arg(1), num::format_i64(deadline.0, &mut digits)];
     args.extend(call.args.from(3));
     call.replicate_as(&args);
 }

@@ -96,9 +96,7 @@ pub const TOUCH: DataCommand = Command::new(
 
 fn count_found(ks: &mut Keyspace, call: &mut Call<'_>, mark: Use) -> CmdResult {
     let mut found = 0;
-    for_each_key(ks, call, |ks, key, call| {
-        found += read(ks, key, call, mark).is_some() as i64
-    });
+    for_each_key(ks, call, |ks, key, call| found += read(ks, key, call, mark).is_some() as i64);
     call.reply.int(found);
     Ok(())
 }

@@ -54,20 +54,12 @@ pub const ENCODING: DataCommand = Command::new(
         }
         Ok(())
     },
-    Spec {
-        name: "object|encoding",
-        summary: "Tells in which form a value is kept.",
-        ..LOOK
-    },
+    Spec { name: "object|encoding", summary: "Tells in which form a value is kept.", ..LOOK },
 );
 
 pub const REFCOUNT: DataCommand = Command::new(
     refcount,
-    Spec {
-        name: "object|refcount",
-        summary: "Tells how many references there are to a value.",
-        ..LOOK
-    },
+    Spec { name: "object|refcount", summary: "Tells how many references there are to a value.", ..LOOK },
 );
 
 /// No value is shared here. Small integers are reported as the reference does, which keeps one object of each and
@@ -83,11 +75,7 @@ fn refcount(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 
 pub const IDLETIME: DataCommand = Command::new(
     idle_time,
-    Spec {
-        name: "object|idletime",
-        summary: "Tells how many seconds ago a key was last used.",
-        ..LOOK
-    },
+    Spec { name: "object|idletime", summary: "Tells how many seconds ago a key was last used.", ..LOOK },
 );
 
 fn idle_time(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {

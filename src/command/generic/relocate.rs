@@ -121,10 +121,7 @@ fn move_key(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 /// Takes a key that is there out of one place and puts it in another; what stands there goes.
 fn carry(ks: &mut Keyspace, from: (DbId, &[u8]), to: (DbId, &[u8]), call: &mut Call<'_>) {
     let source = ks.db_mut(from.0);
-    let entry = source
-        .entries
-        .get(source.entries.hash(from.1), from.1)
-        .expect("the caller has looked it up");
+    let entry = source.entries.get(source.entries.hash(from.1), from.1).expect("the caller has looked it up");
     let (access, expire) = (entry.access(), deadline_of(entry));
     let (mut int, mut text) = (None, Vec::new());
     match entry.view() {
@@ -152,10 +149,7 @@ pub const COPY: DataCommand = Command::new(
         name: "copy",
         arity: -3,
         flags: WRITE.or(DENYOOM),
-        keys: &[
-            KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS)),
-            KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE)),
-        ],
+        keys: &[KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS)), KeySpec::one(2, KeyFlags::OW.or(KeyFlags::UPDATE))],
         acl: Categories::KEYSPACE,
         group: Group::Generic,
         since: "6.2.0",
@@ -169,18 +163,14 @@ pub const COPY: DataCommand = Command::new(
 fn copy(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (to, replace) = copy_options(ks, call)?;
     if ks.settings.cluster && (call.db() != DbId(0) || to != DbId(0)) {
-        return Err(CmdError::Fixed(
-            "ERR Copying to another database is not allowed in cluster mode",
-        ));
+        return Err(CmdError::Fixed("ERR Copying to another database is not allowed in cluster mode"));
     }
     let (key, newkey) = (call.arg(1), call.arg(2));
     if to == call.db() && key == newkey {
         return Err(CmdError::SameObject);
     }
     let mut text = Vec::new();
-    let copied = ks
-        .read(key, call)
-        .map(|entry| (duplicate(entry, &mut text), deadline_of(entry)));
+    let copied = ks.read(key, call).map(|entry| (duplicate(entry, &mut text), deadline_of(entry)));
     let Some((value, expire)) = copied else {
         call.reply.int(0);
         return Ok(());
@@ -266,11 +256,7 @@ fn database(ks: &Keyspace, arg: &[u8]) -> Result<DbId, CmdError> {
 
 fn database_at(ks: &Keyspace, index: i32) -> Result<DbId, CmdError> {
     let exists = usize::try_from(index).is_ok_and(|index| index < ks.dbs.len());
-    if exists {
-        Ok(DbId(index as u32))
-    } else {
-        Err(CmdError::DbIndexOutOfRange)
-    }
+    if exists { Ok(DbId(index as u32)) } else { Err(CmdError::DbIndexOutOfRange) }
 }
 
 fn int32(arg: &[u8]) -> Result<i32, CmdError> {

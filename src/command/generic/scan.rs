@@ -32,9 +32,7 @@ fn keys(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (pattern, now) = (call.arg(1), call.now);
     let entries = &ks.db(call.db()).entries;
     if glob::is_literal(pattern) {
-        let found = entries
-            .get(entries.hash(pattern), pattern)
-            .filter(|e| !e.is_expired(now));
+        let found = entries.get(entries.hash(pattern), pattern).filter(|e| !e.is_expired(now));
         call.reply.array(found.is_some() as usize);
         if found.is_some() {
             call.reply.bulk(pattern);
@@ -87,11 +85,7 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     fn parse(call: &Call<'a>) -> Result<Filter<'a>, CmdError> {
-        let mut filter = Filter {
-            pattern: None,
-            type_name: None,
-            count: 10,
-        };
+        let mut filter = Filter { pattern: None, type_name: None, count: 10 };
         for i in (2..call.args.len()).step_by(2) {
             let value = call.args.opt(i + 1).ok_or(CmdError::Syntax)?;
             if call.args.is(i, "COUNT") {
@@ -116,8 +110,7 @@ impl<'a> Filter<'a> {
 
     /// A name that no type has is no error; nothing is of that type.
     fn type_fits(&self, entry: EntryRef<'_>) -> bool {
-        self.type_name
-            .is_none_or(|name| name.eq_ignore_ascii_case(entry.type_name().as_bytes()))
+        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(entry.type_name().as_bytes()))
     }
 }
 

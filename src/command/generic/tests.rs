@@ -20,11 +20,7 @@ impl World {
     fn new() -> World {
         let mut ks = Keyspace::new(16, 7);
         ks.access.tick(Millis(1000));
-        World {
-            ks,
-            now: Millis(1000),
-            caller: Caller::default(),
-        }
+        World { ks, now: Millis(1000), caller: Caller::default() }
     }
 
     fn advance(&mut self, ms: i64) {
@@ -36,21 +32,10 @@ impl World {
     fn run_args(&mut self, args: &[&[u8]]) -> (String, Effects) {
         let argv = Argv::from_args(args);
         let mut reply = ReplyBuf::new(Proto::Resp2);
-        let wants = Wants {
-            touched: true,
-            ..Wants::default()
-        };
-        let mut fx = Effects {
-            wants,
-            ..Effects::default()
-        };
-        let mut call = Call {
-            args: Args::of(&argv),
-            caller: self.caller,
-            now: self.now,
-            reply: &mut reply,
-            fx: &mut fx,
-        };
+        let wants = Wants { touched: true, ..Wants::default() };
+        let mut fx = Effects { wants, ..Effects::default() };
+        let mut call =
+            Call { args: Args::of(&argv), caller: self.caller, now: self.now, reply: &mut reply, fx: &mut fx };
         let word = |i: usize| args.get(i).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase());
         let name = word(0).unwrap();
         let with_sub = word(1).map(|sub| format!("{name}|{sub}"));
@@ -80,11 +65,7 @@ impl World {
 }
 
 fn elements(reply: &str) -> Vec<String> {
-    reply
-        .split("\r\n")
-        .filter(|line| !line.is_empty() && !line.starts_with(['*', '$']))
-        .map(String::from)
-        .collect()
+    reply.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with(['*', '$'])).map(String::from).collect()
 }
 
 #[test]
@@ -105,9 +86,7 @@ fn long_lists_of_keys_are_worked_off_in_windows() {
     }
     let keys: Vec<String> = (9_950..10_050).map(|i| format!("key:{i}")).collect();
     let request = |name: &'static str| {
-        std::iter::once(name.as_bytes())
-            .chain(keys.iter().map(|k| k.as_bytes()))
-            .collect::<Vec<&[u8]>>()
+        std::iter::once(name.as_bytes()).chain(keys.iter().map(|k| k.as_bytes())).collect::<Vec<&[u8]>>()
     };
     let (reply, fx) = world.run_args(&request("EXISTS"));
     assert_eq!((reply.as_str(), fx.counts.hits, fx.counts.misses), (":50\r\n", 50, 50));
@@ -173,11 +152,7 @@ fn a_question_counts_as_hit_or_miss_but_not_as_a_use() {
     world.advance(50_000);
     for question in ["EXISTS k", "TYPE k", "TTL k", "OBJECT ENCODING k", "OBJECT REFCOUNT k"] {
         assert_eq!(world.run(question).1.counts.hits, 1, "{question}");
-        assert_eq!(
-            world.run(&question.replace('k', "missing")).1.counts.misses,
-            1,
-            "{question}"
-        );
+        assert_eq!(world.run(&question.replace('k', "missing")).1.counts.misses, 1, "{question}");
     }
     assert_eq!(world.reply("OBJECT IDLETIME k"), ":50\r\n");
     // TOUCH is there to mark a use: a connection that asked for no marks gets this one.
@@ -199,11 +174,7 @@ fn who_obeys_another_server_leaves_expiry_to_it() {
         // Nothing but overdue keys: RANDOMKEY names one rather than searching on for ever.
         assert_eq!(world.reply("RANDOMKEY"), "$1\r\nk\r\n");
         let visible = origin != Origin::Client;
-        assert_eq!(
-            world.reply("EXISTS k"),
-            if visible { ":1\r\n" } else { ":0\r\n" },
-            "{origin:?}"
-        );
+        assert_eq!(world.reply("EXISTS k"), if visible { ":1\r\n" } else { ":0\r\n" }, "{origin:?}");
         assert_eq!(world.reply("KEYS k*"), "*0\r\n");
     }
 }

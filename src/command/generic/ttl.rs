@@ -21,40 +21,22 @@ const ASK: Spec = Spec {
 };
 
 /// The answers that count down.
-const ASK_REST: Spec = Spec {
-    tips: &["nondeterministic_output"],
-    history: &[("2.8.0", "Answers -2 when there is no such key.")],
-    ..ASK
-};
+const ASK_REST: Spec =
+    Spec { tips: &["nondeterministic_output"], history: &[("2.8.0", "Answers -2 when there is no such key.")], ..ASK };
 
 pub const TTL: DataCommand = Command::new(
     |ks, call| answer(ks, call, |at, now| seconds(rest(at, now))),
-    Spec {
-        name: "ttl",
-        since: "1.0.0",
-        summary: "Tells in how many seconds a key expires.",
-        ..ASK_REST
-    },
+    Spec { name: "ttl", since: "1.0.0", summary: "Tells in how many seconds a key expires.", ..ASK_REST },
 );
 
 pub const PTTL: DataCommand = Command::new(
     |ks, call| answer(ks, call, rest),
-    Spec {
-        name: "pttl",
-        since: "2.6.0",
-        summary: "Tells in how many milliseconds a key expires.",
-        ..ASK_REST
-    },
+    Spec { name: "pttl", since: "2.6.0", summary: "Tells in how many milliseconds a key expires.", ..ASK_REST },
 );
 
 pub const EXPIRETIME: DataCommand = Command::new(
     |ks, call| answer(ks, call, |at, _| seconds(at.0.max(0))),
-    Spec {
-        name: "expiretime",
-        since: "7.0.0",
-        summary: "Tells when a key expires, in seconds of Unix time.",
-        ..ASK
-    },
+    Spec { name: "expiretime", since: "7.0.0", summary: "Tells when a key expires, in seconds of Unix time.", ..ASK },
 );
 
 pub const PEXPIRETIME: DataCommand = Command::new(
@@ -107,9 +89,7 @@ pub const PERSIST: DataCommand = Command::new(
 
 fn persist(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let key = call.arg(1);
-    let expires = ks
-        .write(key, call)
-        .is_some_and(|entry| entry.entry().expires_at().is_some());
+    let expires = ks.write(key, call).is_some_and(|entry| entry.entry().expires_at().is_some());
     if expires {
         ks.set_deadline(key, None, call);
         call.modified(key, event::PERSIST, 1);
@@ -124,10 +104,7 @@ mod tests {
 
     #[test]
     fn seconds_are_rounded_and_never_negative() {
-        assert_eq!(
-            (seconds(499), seconds(500), seconds(1499), seconds(i64::MAX)),
-            (0, 1, 1, i64::MAX / 1000 + 1)
-        );
+        assert_eq!((seconds(499), seconds(500), seconds(1499), seconds(i64::MAX)), (0, 1, 1, i64::MAX / 1000 + 1));
         assert_eq!(rest(Millis(5), Millis(9)), 0);
         assert_eq!(rest(Millis(9), Millis(5)), 4);
     }

@@ -86,9 +86,7 @@ impl Options {
             i += 1;
         }
         if options.len && options.idx {
-            return Err(CmdError::Fixed(
-                "ERR If you want both the length and indexes, please just use IDX.",
-            ));
+            return Err(CmdError::Fixed("ERR If you want both the length and indexes, please just use IDX."));
         }
         Ok(options)
     }
@@ -102,9 +100,7 @@ fn check_size(a: usize, b: usize, limit: u64) -> CmdResult {
     }
     let bytes = (a as u128 + 1) * (b as u128 + 1) * size_of::<u32>() as u128;
     if bytes > u128::from(limit) {
-        return Err(CmdError::Fixed(
-            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
-        ));
+        return Err(CmdError::Fixed("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
     }
     Ok(())
 }
@@ -113,11 +109,7 @@ fn check_size(a: usize, b: usize, limit: u64) -> CmdResult {
 fn fill_row(byte: u8, b: &[u8], above: &[u32], row: &mut [u32]) {
     row[0] = 0;
     for (j, &other) in b.iter().enumerate() {
-        row[j + 1] = if byte == other {
-            above[j] + 1
-        } else {
-            above[j + 1].max(row[j])
-        };
+        row[j + 1] = if byte == other { above[j] + 1 } else { above[j + 1].max(row[j]) };
     }
 }
 
@@ -194,13 +186,7 @@ fn runs(table: &Table, a: &[u8], b: &[u8]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (i, j) in table.walk(a, b) {
         match runs.last_mut() {
-            Some(run) if (run.a, run.b) == (i + 1, j + 1) => {
-                *run = Run {
-                    a: i,
-                    b: j,
-                    len: run.len + 1,
-                }
-            }
+            Some(run) if (run.a, run.b) == (i + 1, j + 1) => *run = Run { a: i, b: j, len: run.len + 1 },
             _ => runs.push(Run { a: i, b: j, len: 1 }),
         }
     }

@@ -121,12 +121,7 @@ const GETRANGE_SPEC: Spec = Spec {
 
 pub const GETRANGE: DataCommand = Command::new(
     getrange,
-    Spec {
-        name: "getrange",
-        since: "2.4.0",
-        summary: "Returns a part of a string.",
-        ..GETRANGE_SPEC
-    },
+    Spec { name: "getrange", since: "2.4.0", summary: "Returns a part of a string.", ..GETRANGE_SPEC },
 );
 
 pub const SUBSTR: DataCommand = Command::new(
@@ -160,11 +155,7 @@ fn part(bytes: &[u8], start: i64, end: i64) -> &[u8] {
     }
     let from_start = |i: i64| if i < 0 { (i + len).max(0) } else { i };
     let (start, end) = (from_start(start), from_start(end).min(len - 1));
-    if start > end {
-        b""
-    } else {
-        &bytes[start as usize..=end as usize]
-    }
+    if start > end { b"" } else { &bytes[start as usize..=end as usize] }
 }
 
 pub const STRLEN: DataCommand = Command::new(

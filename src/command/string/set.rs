@@ -19,13 +19,7 @@ pub const SET: DataCommand = Command::new(
         name: "set",
         arity: -3,
         flags: WRITE.or(DENYOOM),
-        keys: &[KeySpec::one(
-            1,
-            KeyFlags::RW
-                .or(KeyFlags::ACCESS)
-                .or(KeyFlags::UPDATE)
-                .or(KeyFlags::VARIABLE),
-        )],
+        keys: &[KeySpec::one(1, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE).or(KeyFlags::VARIABLE))],
         summary: "Sets a key to a string, whatever it held before.",
         syntax: "key value [<NX|XX|IFEQ comparison-value>:condition@2.6.12] [GET@6.2.0] [<EX seconds@2.6.12|PX milliseconds@2.6.12|EXAT unix-time-seconds@6.2.0|PXAT unix-time-milliseconds@6.2.0|KEEPTTL@6.0.0>]",
         history: &[
@@ -55,11 +49,7 @@ fn set(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     match deadline {
         Some(deadline) => set_until(ks, call, value, deadline),
         None => {
-            let expire = if options.expiry == Expiry::Word {
-                Expire::Keep
-            } else {
-                Expire::Clear
-            };
+            let expire = if options.expiry == Expiry::Word { Expire::Keep } else { Expire::Clear };
             ks.set(key, string(value), expire, call);
             call.modified(key, SET_EVENT, 1);
             if options.get || matches!(options.condition, Some(Condition::Equal(_))) {
@@ -131,11 +121,7 @@ fn is(word: &[u8], text: &str) -> bool {
 
 impl<'a> Options<'a> {
     fn parse(args: Args<'a>) -> Result<Options<'a>, CmdError> {
-        let mut options = Options {
-            condition: None,
-            get: false,
-            expiry: Expiry::Unsaid,
-        };
+        let mut options = Options { condition: None, get: false, expiry: Expiry::Unsaid };
         let mut words = args.from(3);
         while let Some(word) = words.next() {
             match options.condition {
@@ -157,11 +143,7 @@ impl<'a> Options<'a> {
 fn admits(options: &Options<'_>, ks: &mut Keyspace, call: &mut Call<'_>) -> Result<bool, CmdError> {
     let key = call.arg(1);
     // Only GET counts as a read, in the statistics and for the `keymiss` event.
-    let entry = if options.get {
-        ks.read(key, call)
-    } else {
-        ks.write(key, call).map(EntryMut::into_entry)
-    };
+    let entry = if options.get { ks.read(key, call) } else { ks.write(key, call).map(EntryMut::into_entry) };
     let old = entry.map(EntryRef::view);
     let mut digits = [0; num::MAX_DECIMAL_LEN];
     let met = match (options.condition, old) {

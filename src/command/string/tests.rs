@@ -17,18 +17,8 @@ struct World {
 
 impl World {
     fn new(origin: Origin) -> World {
-        let wants = Wants {
-            ops: true,
-            touched: true,
-            events: Class(u16::MAX),
-        };
-        World {
-            ks: Keyspace::new(1, 7),
-            now: Millis(1000),
-            origin,
-            wants,
-            fx: Effects::default(),
-        }
+        let wants = Wants { ops: true, touched: true, events: Class(u16::MAX) };
+        World { ks: Keyspace::new(1, 7), now: Millis(1000), origin, wants, fx: Effects::default() }
     }
 
     /// The reply; the effects are left in `fx`.
@@ -37,30 +27,15 @@ impl World {
         let argv = Argv::from_args(&words);
         let name = line.split(' ').next().unwrap().to_ascii_lowercase();
         let command = COMMANDS.iter().find(|command| command.spec.name == name).unwrap();
-        self.fx = Effects {
-            wants: self.wants,
-            ..Effects::default()
-        };
+        self.fx = Effects { wants: self.wants, ..Effects::default() };
         let mut reply = ReplyBuf::new(Proto::Resp2);
-        let caller = Caller {
-            origin: self.origin,
-            ..Caller::default()
-        };
+        let caller = Caller { origin: self.origin, ..Caller::default() };
         let args = Args::of(&argv);
-        let mut call = Call {
-            args,
-            caller,
-            now: self.now,
-            reply: &mut reply,
-            fx: &mut self.fx,
-        };
+        let mut call = Call { args, caller, now: self.now, reply: &mut reply, fx: &mut self.fx };
         if let Err(error) = (command.run)(&mut self.ks, &mut call) {
             reply.error(&error.message());
         }
-        String::from_utf8_lossy(reply.bytes())
-            .replace("\r\n", " ")
-            .trim_end()
-            .to_string()
+        String::from_utf8_lossy(reply.bytes()).replace("\r\n", " ").trim_end().to_string()
     }
 
     fn ops(&self) -> Vec<String> {
@@ -97,25 +72,15 @@ fn a_replica_hides_overdue_keys_and_tells_nobody() {
     world.now = Millis(2000);
     assert_eq!(world.run("GET k"), "$-1");
     assert!(world.fx.ops.is_empty());
-    assert_eq!(
-        (world.run("SET k 2"), world.fx.ops.len(), world.fx.counts.expired),
-        ("+OK".into(), 0, 0)
-    );
-    assert_eq!(
-        (world.run("SET m 2 KEEPTTL"), world.run("GET m")),
-        ("+OK".into(), "$1 2".into())
-    );
+    assert_eq!((world.run("SET k 2"), world.fx.ops.len(), world.fx.counts.expired), ("+OK".into(), 0, 0));
+    assert_eq!((world.run("SET m 2 KEEPTTL"), world.run("GET m")), ("+OK".into(), "$1 2".into()));
     assert_eq!(world.run("GETEX k PXAT 1"), "$1 2");
     assert_eq!(world.ops(), ["PEXPIREAT k 1"]);
 }
 
 #[test]
 fn the_length_limit_binds_clients_only() {
-    for (origin, reply) in [
-        (Origin::Client, "-ERR string exceeds"),
-        (Origin::Aof, ":11"),
-        (Origin::Master, ":11"),
-    ] {
+    for (origin, reply) in [(Origin::Client, "-ERR string exceeds"), (Origin::Aof, ":11"), (Origin::Master, ":11")] {
         let mut world = World::new(origin);
         world.ks.settings.max_string = 10;
         world.run("SET k 0123456789");
@@ -128,14 +93,7 @@ fn the_length_limit_binds_clients_only() {
 fn nothing_is_recorded_that_nobody_reads() {
     let mut world = World::new(Origin::Client);
     world.wants = Wants::default();
-    for line in [
-        "SET k 1",
-        "SET k 1 GET EX 5",
-        "INCRBYFLOAT k 1",
-        "GETEX k PERSIST",
-        "MSET k a l b",
-        "GETDEL k",
-    ] {
+    for line in ["SET k 1", "SET k 1 GET EX 5", "INCRBYFLOAT k 1", "GETEX k PERSIST", "MSET k a l b", "GETDEL k"] {
         world.run(line);
         assert!(world.fx.is_quiet() && world.fx.dirty > 0, "{line}");
     }

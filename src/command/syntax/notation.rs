@@ -67,11 +67,7 @@ fn all_read_alike(a: &[Item], b: &[Item]) -> bool {
 pub(super) fn read(line: &'static str) -> Result<Vec<Item>, String> {
     let mut reader = Reader { rest: line };
     let items = reader.items()?;
-    if reader.rest.is_empty() {
-        fold(items)
-    } else {
-        Err(format!("{:?} closes nothing", reader.rest))
-    }
+    if reader.rest.is_empty() { fold(items) } else { Err(format!("{:?} closes nothing", reader.rest)) }
 }
 
 struct Reader {
@@ -130,17 +126,11 @@ impl Reader {
             return Ok(Note::default());
         }
         let (text, note) = cut_note(self.word())?;
-        Ok(Note {
-            text: text.strip_prefix(':'),
-            ..note
-        })
+        Ok(Note { text: text.strip_prefix(':'), ..note })
     }
 
     fn word(&mut self) -> &'static str {
-        let end = self
-            .rest
-            .find(|c: char| c.is_whitespace() || BRACKETS.contains(&c))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.find(|c: char| c.is_whitespace() || BRACKETS.contains(&c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word
@@ -149,45 +139,26 @@ impl Reader {
 
 /// Cuts `#key_spec@since!deprecated_since` off the end of a word.
 fn cut_note(word: &'static str) -> Result<(&'static str, Note), String> {
-    let cut = |word: &'static str, mark| {
-        word.rsplit_once(mark)
-            .map_or((word, None), |(word, note)| (word, Some(note)))
-    };
+    let cut = |word: &'static str, mark| word.rsplit_once(mark).map_or((word, None), |(word, note)| (word, Some(note)));
     let (word, deprecated_since) = cut(word, '!');
     let (word, since) = cut(word, '@');
     let (word, key_spec) = cut(word, '#');
-    let key_spec = key_spec
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| format!("{word:?} has a key index that is none"))?;
-    Ok((
-        word,
-        Note {
-            text: None,
-            key_spec,
-            since,
-            deprecated_since,
-        },
-    ))
+    let key_spec =
+        key_spec.map(str::parse).transpose().map_err(|_| format!("{word:?} has a key index that is none"))?;
+    Ok((word, Note { text: None, key_spec, since, deprecated_since }))
 }
 
 fn word_item(word: &'static str) -> Result<Item, String> {
     let (word, note) = cut_note(word)?;
-    let (head, text) = word
-        .split_once(':')
-        .map_or((word, None), |(head, text)| (head, Some(text)));
+    let (head, text) = word.split_once(':').map_or((word, None), |(head, text)| (head, Some(text)));
     if !head.contains(|c: char| c.is_ascii_lowercase()) {
         return Ok(Item::Token(head, Note { text, ..note }));
     }
     // A colon may be part of a name (`ip:port`).
     Ok(match word.rsplit_once(':') {
-        Some((name, kind)) if ArgumentType::of_name(kind).is_some() => Item::Name(
-            name,
-            Note {
-                text: Some(kind),
-                ..note
-            },
-        ),
+        Some((name, kind)) if ArgumentType::of_name(kind).is_some() => {
+            Item::Name(name, Note { text: Some(kind), ..note })
+        }
         _ => Item::Name(word, note),
     })
 }
@@ -217,10 +188,7 @@ fn fold(items: Vec<Item>) -> Result<Vec<Item>, String> {
                 }
             }
             Item::OneOf(branches, note) => {
-                folded.push(Item::OneOf(
-                    branches.into_iter().map(fold).collect::<Result<_, _>>()?,
-                    note,
-                ));
+                folded.push(Item::OneOf(branches.into_iter().map(fold).collect::<Result<_, _>>()?, note));
             }
             Item::Block(inside, note) => folded.push(Item::Block(fold(inside)?, note)),
             other => folded.push(other),

@@ -11,31 +11,16 @@ fn shown(arguments: &[Argument]) -> String {
         let key = a.key_spec.map_or(String::new(), |index| format!("#{index}"));
         let since = a.since.map_or(String::new(), |since| format!("@{since}"));
         let flags: Vec<&str> = a.flags().collect();
-        let flags = if flags.is_empty() {
-            String::new()
-        } else {
-            format!("{{{}}}", flags.join(","))
-        };
-        let parts = if a.arguments.is_empty() {
-            String::new()
-        } else {
-            format!("({})", shown(&a.arguments))
-        };
-        let since = a
-            .deprecated_since
-            .map_or(since.clone(), |release| format!("{since}!{release}"));
+        let flags = if flags.is_empty() { String::new() } else { format!("{{{}}}", flags.join(",")) };
+        let parts = if a.arguments.is_empty() { String::new() } else { format!("({})", shown(&a.arguments)) };
+        let since = a.deprecated_since.map_or(since.clone(), |release| format!("{since}!{release}"));
         format!("{token}{}:{}{key}{since}{flags}{parts}", a.name, a.kind.name())
     };
     arguments.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 fn tree(syntax: &'static str, keys: &[KeySpec]) -> String {
-    let spec = Spec {
-        name: "name",
-        syntax,
-        keys: keys.to_vec().leak(),
-        ..Spec::BASE
-    };
+    let spec = Spec { name: "name", syntax, keys: keys.to_vec().leak(), ..Spec::BASE };
     try_parse(&spec).map_or_else(|error| format!("error: {error}"), |arguments| shown(&arguments))
 }
 
@@ -49,19 +34,13 @@ fn names_give_types_and_places_give_keys() {
         tree("source destination index1", &[FIRST[0], KeySpec::one(2, KeyFlags::OW)]),
         "source:key#0 destination:key#1 index1:integer"
     );
-    assert_eq!(
-        tree("key1 key2", &[KeySpec::range(1, 1, 1, KeyFlags::RO)]),
-        "key1:key#0 key2:key#0"
-    );
+    assert_eq!(tree("key1 key2", &[KeySpec::range(1, 1, 1, KeyFlags::RO)]), "key1:key#0 key2:key#0");
     assert_eq!(
         tree("at unix-time-seconds increment:double ip:port!2.8.12", &[]),
         "at:string unix-time-seconds:unix-time increment:double ip:port:string!2.8.12"
     );
     assert_eq!(
-        tree(
-            "destination numkeys key [key ...]",
-            &[FIRST[0], KeySpec::numkeys(2, KeyFlags::RO)]
-        ),
+        tree("destination numkeys key [key ...]", &[FIRST[0], KeySpec::numkeys(2, KeyFlags::RO)]),
         "destination:key#0 numkeys:integer key:key#1{multiple}"
     );
 }
@@ -77,10 +56,7 @@ fn dots_repeat_what_stands_before_them() {
         tree("[GET pattern [GET pattern ...]]", &[]),
         "\"GET\" pattern:pattern{optional,multiple,multiple_token}"
     );
-    assert_eq!(
-        tree("[WEIGHTS weight ...]", &[]),
-        "\"WEIGHTS\" weight:integer{optional,multiple}"
-    );
+    assert_eq!(tree("[WEIGHTS weight ...]", &[]), "\"WEIGHTS\" weight:integer{optional,multiple}");
 }
 
 #[test]
@@ -113,10 +89,7 @@ fn groups_are_named_by_note_by_custom_or_by_their_parts() {
          hard_soft:oneof(\"HARD\" hard:pure-token \"SOFT\" soft:pure-token)"
     );
     assert_eq!(
-        tree(
-            "<*:auto_id|id> <=:equal|~:approximately>:operator <key|\"\":empty_string>",
-            &[]
-        ),
+        tree("<*:auto_id|id> <=:equal|~:approximately>:operator <key|\"\":empty_string>", &[]),
         "auto_id_id:oneof(\"*\" auto_id:pure-token id:string) \
          operator:oneof(\"=\" equal:pure-token \"~\" approximately:pure-token) \
          key_empty_string:oneof(key:string \"\" empty_string:pure-token)"
@@ -126,22 +99,12 @@ fn groups_are_named_by_note_by_custom_or_by_their_parts() {
 #[test]
 fn keys_are_found_behind_words_and_by_note() {
     const STREAMS: &[KeySpec] = &[KeySpec {
-        begin: Begin::Keyword {
-            word: "STREAMS",
-            from: 1,
-        },
-        find: Find::Range {
-            last: -1,
-            step: 1,
-            limit: 2,
-        },
+        begin: Begin::Keyword { word: "STREAMS", from: 1 },
+        find: Find::Range { last: -1, step: 1, limit: 2 },
         flags: KeyFlags::RO,
     }];
     assert_eq!(
-        tree(
-            "[BLOCK milliseconds] STREAMS (key [key ...] id [id ...]):streams",
-            STREAMS
-        ),
+        tree("[BLOCK milliseconds] STREAMS (key [key ...] id [id ...]):streams", STREAMS),
         "\"BLOCK\" milliseconds:integer{optional} \"STREAMS\" streams:block(key:key#0{multiple} id:string{multiple})"
     );
     assert_eq!(
@@ -165,12 +128,7 @@ fn least(arguments: &[Argument]) -> usize {
             _ if a.optional => 0,
             ArgumentType::Block => token + least(&a.arguments),
             ArgumentType::OneOf => {
-                token
-                    + a.arguments
-                        .iter()
-                        .map(|c| least(std::slice::from_ref(c)))
-                        .min()
-                        .unwrap_or(0)
+                token + a.arguments.iter().map(|c| least(std::slice::from_ref(c))).min().unwrap_or(0)
             }
             _ => token + 1,
         }
@@ -179,40 +137,24 @@ fn least(arguments: &[Argument]) -> usize {
 }
 
 fn varies(arguments: &[Argument]) -> bool {
-    arguments
-        .iter()
-        .any(|a| a.optional || a.multiple || varies(&a.arguments))
+    arguments.iter().any(|a| a.optional || a.multiple || varies(&a.arguments))
 }
 
 #[test]
 fn every_row_has_a_line_that_agrees_with_its_arity_and_keys() {
-    let rows: Vec<&Spec> = FAMILIES
-        .iter()
-        .flat_map(|family| family.iter().map(|command| &command.spec))
-        .collect();
+    let rows: Vec<&Spec> = FAMILIES.iter().flat_map(|family| family.iter().map(|command| &command.spec)).collect();
     for spec in &rows {
         let arguments = try_parse(spec).unwrap_or_else(|error| panic!("{}: {:?}: {error}", spec.name, spec.syntax));
-        let is_container = rows
-            .iter()
-            .any(|row| row.name.split_once('|').is_some_and(|(name, _)| name == spec.name));
+        let is_container = rows.iter().any(|row| row.name.split_once('|').is_some_and(|(name, _)| name == spec.name));
         if is_container {
             continue;
         }
         let arity = (1 + spec.name.matches('|').count() + least(&arguments)) as i16;
-        assert_eq!(
-            if varies(&arguments) { -arity } else { arity },
-            spec.arity,
-            "{}",
-            spec.name
-        );
+        assert_eq!(if varies(&arguments) { -arity } else { arity }, spec.arity, "{}", spec.name);
         let line = shown(&arguments);
         for (index, key) in spec.keys.iter().enumerate() {
             let found = line.contains(&format!("#{index}")) || key.begin == Begin::Unknown;
-            assert!(
-                found,
-                "{}: no argument for key specification {index} in {line}",
-                spec.name
-            );
+            assert!(found, "{}: no argument for key specification {index} in {line}", spec.name);
         }
     }
 }

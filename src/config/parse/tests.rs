@@ -47,41 +47,23 @@ fn nothing_is_the_default() {
 
 #[test]
 fn a10_tabs_crlf_bom_and_trailing_blanks_do_not_matter() {
-    let parsed = load_with(
-        b"\xef\xbb\xbfport\t6380\r\n  timeout 300 \t\r\nloglevel\t \tdebug",
-        &[],
-        &mut no_files,
-    );
+    let parsed = load_with(b"\xef\xbb\xbfport\t6380\r\n  timeout 300 \t\r\nloglevel\t \tdebug", &[], &mut no_files);
     assert_eq!(parsed.findings, []);
-    let expected = Config {
-        port: 6380,
-        timeout: 300,
-        loglevel: crate::config::LogLevel::Debug,
-        ..Config::default()
-    };
+    let expected = Config { port: 6380, timeout: 300, loglevel: crate::config::LogLevel::Debug, ..Config::default() };
     assert_eq!(parsed.config, expected);
 }
 
 #[test]
 fn names_and_their_aliases_are_taken_in_any_case_and_the_last_line_wins() {
     assert_eq!(config("Port 1\nPORT 2\n").port, 2);
-    assert_eq!(
-        config("hash-max-listpack-entries 20\nhash-max-ziplist-entries 21\n").hash_max_listpack_entries,
-        21
-    );
+    assert_eq!(config("hash-max-listpack-entries 20\nhash-max-ziplist-entries 21\n").hash_max_listpack_entries, 21);
 }
 
 #[test]
 fn quotes_and_escapes_are_those_of_the_inline_protocol() {
-    assert_eq!(
-        config(r#"requirepass "a \"b\" \x00\xff""#).requirepass,
-        b"a \"b\" \x00\xff"
-    );
+    assert_eq!(config(r#"requirepass "a \"b\" \x00\xff""#).requirepass, b"a \"b\" \x00\xff");
     assert_eq!(config("logfile ''").logfile, "");
-    assert_eq!(
-        config(r#"proc-title-template 'it\'s {port}'"#).proc_title_template,
-        "it's {port}"
-    );
+    assert_eq!(config(r#"proc-title-template 'it\'s {port}'"#).proc_title_template, "it's {port}");
     assert_eq!(finding("port 1\nuser \"x").1, "Unbalanced quotes in configuration line");
 }
 
@@ -89,19 +71,12 @@ fn quotes_and_escapes_are_those_of_the_inline_protocol() {
 fn save_lines_replace_the_built_in_points_and_add_up() {
     assert_eq!(points(&config("port 1\n")), [(3600, 1), (300, 100), (60, 10_000)]);
     assert_eq!(points(&config("save 100 100\n")), [(100, 100)]);
-    assert_eq!(
-        points(&config("save \"900 1\"\nsave 60 2 30 5\n")),
-        [(900, 1), (60, 2), (30, 5)]
-    );
+    assert_eq!(points(&config("save \"900 1\"\nsave 60 2 30 5\n")), [(900, 1), (60, 2), (30, 5)]);
     assert_eq!(points(&config("save 900 1\nsave \"\"\n")), []);
     assert_eq!(points(&config("save \"\"\nsave 900 0\n")), [(900, 0)]);
     assert_eq!(points(&config("save\n")), []);
     assert_eq!(points(&config("save 900 1\nsave\n")), [(900, 1)]);
-    assert_eq!(
-        load("save 9001\n").config.save,
-        Config::default().save,
-        "a bad line changes nothing"
-    );
+    assert_eq!(load("save 9001\n").config.save, Config::default().save, "a bad line changes nothing");
 }
 
 #[test]
@@ -109,30 +84,15 @@ fn a17_run_together_save_points_are_refused_with_the_exact_suggestion() {
     let text = "daemonize no\nsave 9001\nsave 30010\nsave 6010000\nsave 1234\n";
     let loaded = load(text);
     assert!(is_fatal(&loaded.findings));
-    let told: Vec<(u32, &str, Option<&str>)> = loaded
-        .findings
-        .iter()
-        .map(|f| (f.line, f.reason.as_str(), f.suggestion.as_deref()))
-        .collect();
+    let told: Vec<(u32, &str, Option<&str>)> =
+        loaded.findings.iter().map(|f| (f.line, f.reason.as_str(), f.suggestion.as_deref())).collect();
     let reason = "Invalid save parameters";
     assert_eq!(
         told,
         [
-            (
-                2,
-                reason,
-                Some("seconds and changes ran together, did you mean: save 900 1")
-            ),
-            (
-                3,
-                reason,
-                Some("seconds and changes ran together, did you mean: save 300 10")
-            ),
-            (
-                4,
-                reason,
-                Some("seconds and changes ran together, did you mean: save 60 10000")
-            ),
+            (2, reason, Some("seconds and changes ran together, did you mean: save 900 1")),
+            (3, reason, Some("seconds and changes ran together, did you mean: save 300 10")),
+            (4, reason, Some("seconds and changes ran together, did you mean: save 60 10000")),
             (5, reason, None),
         ]
     );
@@ -170,17 +130,11 @@ fn config_obsolete_decides_wherever_it_stands() {
     let text = "vm-enabled no\nport x\nlist-max-ziplist-entries 5\n";
     let severities = |more: &str| {
         let findings = load(&format!("{text}{more}")).findings;
-        findings
-            .into_iter()
-            .map(|finding| (finding.line, finding.severity))
-            .collect::<Vec<_>>()
+        findings.into_iter().map(|finding| (finding.line, finding.severity)).collect::<Vec<_>>()
     };
     let (error, warning) = (Severity::Error, Severity::Warning);
     assert_eq!(severities(""), [(1, warning), (2, error), (3, warning)]);
-    assert_eq!(
-        severities("config-obsolete refuse\n"),
-        [(1, error), (2, error), (3, error)]
-    );
+    assert_eq!(severities("config-obsolete refuse\n"), [(1, error), (2, error), (3, error)]);
     assert_eq!(severities("config-obsolete silent\n"), [(2, error)]);
 }
 
@@ -213,10 +167,7 @@ fn suggestions_name_the_nearest_directive_the_units_and_stray_comments() {
     assert_eq!(reason, "Bad directive or wrong number of arguments");
     assert_eq!(suggestion, "there is no directive 'maxmemroy', did you mean: maxmemory");
     assert!(finding("maxmemory 100xb").2.starts_with("units are b, k, kb"));
-    assert_eq!(
-        finding("save 900 1 # text").2,
-        "a comment needs a line of its own, did you mean: save 900 1"
-    );
+    assert_eq!(finding("save 900 1 # text").2, "a comment needs a line of its own, did you mean: save 900 1");
     assert_eq!(finding("rabbitmq-url x").2, "");
     assert_eq!(finding("rename-command a").2, "", "the name is known");
 }
@@ -237,13 +188,7 @@ fn included_texts_take_the_place_of_their_line() {
     let text = b"port 1\ndir /var\ninclude conf.d/*\ntimeout 4\ninclude /nope\ninclude a b\n";
     let loaded = load_with(text, &[], &mut read);
     assert_eq!((loaded.config.port, loaded.config.timeout), (3, 4));
-    assert_eq!(
-        asked,
-        [
-            ("conf.d/*".to_owned(), "/var".to_owned()),
-            ("/nope".to_owned(), "/var".to_owned())
-        ]
-    );
+    assert_eq!(asked, [("conf.d/*".to_owned(), "/var".to_owned()), ("/nope".to_owned(), "/var".to_owned())]);
     let told: Vec<String> = loaded.findings.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -280,28 +225,17 @@ fn lines_for_other_parts_are_kept_with_their_place() {
 
 #[test]
 fn sentinel_lines_belong_to_sentinel_mode() {
-    assert_eq!(
-        finding("sentinel monitor m 1.2.3.4 1 2").1,
-        "sentinel directive while not in sentinel mode"
-    );
+    assert_eq!(finding("sentinel monitor m 1.2.3.4 1 2").1, "sentinel directive while not in sentinel mode");
     assert_eq!(config("sentinel\n"), Config::default());
     let mut loader = Loader::new(Mode::Sentinel);
-    parse_lines(
-        b"sentinel monitor m 1.2.3.4 1 2\n",
-        "s.conf",
-        &mut loader,
-        &mut no_files,
-    );
+    parse_lines(b"sentinel monitor m 1.2.3.4 1 2\n", "s.conf", &mut loader, &mut no_files);
     assert_eq!(loader.finish().config.sentinel[0].words[0], b"monitor");
 }
 
 #[test]
 fn a_replica_cannot_be_in_a_cluster() {
     let (line, reason, _) = finding("cluster-enabled yes\nreplicaof a 1\n");
-    assert_eq!(
-        (line, reason.as_str()),
-        (0, "replicaof directive not allowed in cluster mode")
-    );
+    assert_eq!((line, reason.as_str()), (0, "replicaof directive not allowed in cluster mode"));
     let block = load("cluster-enabled yes\nreplicaof a 1\n").findings[0].fatal_block("redis.conf", "7.0.15");
     assert_eq!(
         block,
@@ -311,15 +245,7 @@ fn a_replica_cannot_be_in_a_cluster() {
 
 #[test]
 fn arguments_come_after_the_file() {
-    let args = [
-        "redis.conf",
-        "--maxmemory 700mb",
-        "--save",
-        "--shutdown-on-sigint",
-        "nosave",
-        "force",
-        "now",
-    ];
+    let args = ["redis.conf", "--maxmemory 700mb", "--save", "--shutdown-on-sigint", "nosave", "force", "now"];
     let loaded = load_with(b"maxmemory 1gb\nsave 900 1\n", &args, &mut no_files);
     assert_eq!(loaded.findings, []);
     assert_eq!(loaded.config.maxmemory, 700 << 20);
@@ -338,10 +264,7 @@ fn refused(args: &[&str]) -> String {
 #[test]
 fn refused_arguments_show_as_the_line_they_make() {
     assert_eq!(refused(&["--port"]), "'port' wrong number of arguments");
-    assert_eq!(
-        refused(&["--port", "6379", "6380"]),
-        "'port \"6379\" \"6380\"' wrong number of arguments"
-    );
+    assert_eq!(refused(&["--port", "6379", "6380"]), "'port \"6379\" \"6380\"' wrong number of arguments");
     assert_eq!(
         refused(&["--port", "--loglevel", "verbose"]),
         "'port \"--loglevel\" \"verbose\"' wrong number of arguments"
@@ -359,14 +282,7 @@ fn refused_arguments_show_as_the_line_they_make() {
 
 #[test]
 fn arguments_without_dashes_and_single_strings_work_as_in_7_0_15() {
-    let args = [
-        "redis.conf",
-        "loglevel",
-        "verbose",
-        "--maxmemory '7mb'",
-        "--slaveof",
-        "10.5.6.195 6379",
-    ];
+    let args = ["redis.conf", "loglevel", "verbose", "--maxmemory '7mb'", "--slaveof", "10.5.6.195 6379"];
     let loaded = load_with(b"", &args, &mut no_files);
     assert_eq!(loaded.findings, []);
     assert_eq!(loaded.config.loglevel, crate::config::LogLevel::Verbose);
@@ -381,12 +297,8 @@ fn a21_the_seeds_file_starts_after_fixing() {
                 appendonly\tno\nappendfsync\talways\nglueoutputbuf\tyes\nshareobjects\tno\n\
                 shareobjectspoolsize\t1024\n";
     let loaded = load(text);
-    let errors: Vec<u32> = loaded
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .map(|finding| finding.line)
-        .collect();
+    let errors: Vec<u32> =
+        loaded.findings.iter().filter(|f| f.severity == Severity::Error).map(|finding| finding.line).collect();
     assert_eq!(errors, [8, 9, 10]);
     let (fixed, told) = crate::config::fix::fix(text.as_bytes(), "redis.conf");
     assert_eq!(told.len(), 6);

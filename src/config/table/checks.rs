@@ -32,24 +32,15 @@ pub(super) fn appenddirname(name: &[u8]) -> Outcome {
 }
 
 pub(super) fn announced_hostname(name: &[u8]) -> Outcome {
-    refuse_when(
-        name.len() >= HOST_NAME_LIMIT,
-        "Hostnames must be less than 256 characters",
-    )?;
+    refuse_when(name.len() >= HOST_NAME_LIMIT, "Hostnames must be less than 256 characters")?;
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    refuse_when(
-        !name.iter().all(fits),
-        "Hostnames may only contain alphanumeric characters, hyphens or dots",
-    )
+    refuse_when(!name.iter().all(fits), "Hostnames may only contain alphanumeric characters, hyphens or dots")
 }
 
 /// Moving live allocations needs an allocator that tells which ones are worth it; this build has none.
 pub(super) fn activedefrag(word: &[u8]) -> Outcome {
     let wanted = word.eq_ignore_ascii_case(b"yes");
-    refuse_when(
-        wanted,
-        "Active defragmentation cannot be enabled: this server cannot move values in memory",
-    )
+    refuse_when(wanted, "Active defragmentation cannot be enabled: this server cannot move values in memory")
 }
 
 pub(super) fn proc_title_template(template: &[u8]) -> Outcome {
@@ -90,10 +81,7 @@ mod tests {
     fn file_names_are_not_paths() {
         assert!(dbfilename(b"dump.rdb").is_ok());
         assert!(dbfilename(b"").is_ok());
-        assert_eq!(
-            dbfilename(b"a/b").unwrap_err().to_string(),
-            "dbfilename can't be a path, just a filename"
-        );
+        assert_eq!(dbfilename(b"a/b").unwrap_err().to_string(), "dbfilename can't be a path, just a filename");
         assert!(appendfilename(b"").is_err());
         assert!(appenddirname(b"a\\b").is_err());
     }

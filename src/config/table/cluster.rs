@@ -21,27 +21,13 @@ pub(super) const ROWS: &[Directive] = &[
     number!("cluster-announce-tls-port", cluster_announce_tls_port, 0, 65535),
     number!("cluster-announce-bus-port", cluster_announce_bus_port, 0, 65535),
     choice!("cluster-preferred-endpoint-type", cluster_preferred_endpoint_type),
-    number!(
-        "cluster-replica-validity-factor",
-        cluster_replica_validity_factor,
-        0,
-        i32::MAX
-    )
-    .alias("cluster-slave-validity-factor"),
+    number!("cluster-replica-validity-factor", cluster_replica_validity_factor, 0, i32::MAX)
+        .alias("cluster-slave-validity-factor"),
     yes_no!("cluster-replica-no-failover", cluster_replica_no_failover).alias("cluster-slave-no-failover"),
     number!("cluster-migration-barrier", cluster_migration_barrier, 0, i32::MAX),
     yes_no!("cluster-allow-replica-migration", cluster_allow_replica_migration),
     yes_no!("cluster-require-full-coverage", cluster_require_full_coverage),
     yes_no!("cluster-allow-reads-when-down", cluster_allow_reads_when_down),
-    yes_no!(
-        "cluster-allow-pubsubshard-when-down",
-        cluster_allow_pubsubshard_when_down
-    ),
-    number!(
-        "cluster-link-sendbuf-limit",
-        cluster_link_sendbuf_limit,
-        0,
-        u64::MAX,
-        Form::Memory
-    ),
+    yes_no!("cluster-allow-pubsubshard-when-down", cluster_allow_pubsubshard_when_down),
+    number!("cluster-link-sendbuf-limit", cluster_link_sendbuf_limit, 0, u64::MAX, Form::Memory),
 ];

@@ -10,13 +10,7 @@ use super::directive::Directive;
 /// `yes` or `no`.
 macro_rules! yes_no {
     ($name:literal, $field:ident) => {
-        Directive::new(
-            $name,
-            Kind::YesNo {
-                get: |c| c.$field,
-                put: |c, value| c.$field = value,
-            },
-        )
+        Directive::new($name, Kind::YesNo { get: |c| c.$field, put: |c, value| c.$field = value })
     };
 }
 
@@ -56,27 +50,15 @@ macro_rules! choice {
 /// Text, empty when unset.
 macro_rules! text {
     ($name:literal, $field:ident) => {
-        Directive::new(
-            $name,
-            Kind::Text {
-                get: |c| &c.$field,
-                put: |c, value| c.$field = value,
-            },
-        )
+        Directive::new($name, Kind::Text { get: |c| &c.$field, put: |c, value| c.$field = value })
     };
 }
 
 /// A password: any bytes.
 macro_rules! secret {
     ($name:literal, $field:ident) => {
-        Directive::new(
-            $name,
-            Kind::Bytes {
-                get: |c| &c.$field,
-                put: |c, value| c.$field = value,
-            },
-        )
-        .flags(Flags::SENSITIVE)
+        Directive::new($name, Kind::Bytes { get: |c| &c.$field, put: |c, value| c.$field = value })
+            .flags(Flags::SENSITIVE)
     };
 }
 

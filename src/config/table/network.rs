@@ -24,28 +24,11 @@ pub(super) const ROWS: &[Directive] = &[
     number!("unixsocketperm", unixsocketperm, 0, 0o777, Form::Octal).immutable(),
     number!("socket-mark-id", socket_mark_id, 0, u32::MAX).immutable(),
     number!("maxclients", maxclients, 1, u32::MAX),
-    number!("io-threads", io_threads, 1, 128)
-        .immutable()
+    number!("io-threads", io_threads, 1, 128).immutable().flags(Flags::DEBUG),
+    yes_no!("io-threads-do-reads", io_threads_do_reads).immutable().flags(Flags::DEBUG),
+    number!("client-query-buffer-limit", client_query_buffer_limit, 1 << 20, LARGEST_LIMIT, Form::Memory)
         .flags(Flags::DEBUG),
-    yes_no!("io-threads-do-reads", io_threads_do_reads)
-        .immutable()
-        .flags(Flags::DEBUG),
-    number!(
-        "client-query-buffer-limit",
-        client_query_buffer_limit,
-        1 << 20,
-        LARGEST_LIMIT,
-        Form::Memory
-    )
-    .flags(Flags::DEBUG),
-    number!(
-        "proto-max-bulk-len",
-        proto_max_bulk_len,
-        1 << 20,
-        LARGEST_LIMIT,
-        Form::Memory
-    )
-    .flags(Flags::DEBUG),
+    number!("proto-max-bulk-len", proto_max_bulk_len, 1 << 20, LARGEST_LIMIT, Form::Memory).flags(Flags::DEBUG),
     special::CLIENT_OUTPUT_BUFFER_LIMIT,
     number!("tls-port", tls_port, 0, 65535),
     text!("tls-cert-file", tls_cert_file).flags(Flags::VOLATILE),

@@ -18,9 +18,7 @@ pub(super) const ROWS: &[Directive] = &[
     special::LATENCY_TRACKING_INFO_PERCENTILES,
     special::NOTIFY_KEYSPACE_EVENTS,
     number!("busy-reply-threshold", busy_reply_threshold, 0, i64::MAX).alias("lua-time-limit"),
-    yes_no!("lua-enable-deprecated-api", lua_enable_deprecated_api)
-        .immutable()
-        .flags(Flags::HIDDEN),
+    yes_no!("lua-enable-deprecated-api", lua_enable_deprecated_api).immutable().flags(Flags::HIDDEN),
     choice!("propagation-error-behavior", propagation_error_behavior),
     yes_no!("replica-ignore-disk-write-errors", replica_ignore_disk_write_errors),
 ];

@@ -12,9 +12,7 @@ use crate::config::values::Choice;
 
 pub(super) const ROWS: &[Directive] = &[
     text!("dir", dir).flags(Flags::PROTECTED).flags(Flags::DENY_LOADING),
-    text!("dbfilename", dbfilename)
-        .flags(Flags::PROTECTED)
-        .check(checks::dbfilename),
+    text!("dbfilename", dbfilename).flags(Flags::PROTECTED).check(checks::dbfilename),
     special::SAVE,
     yes_no!("stop-writes-on-bgsave-error", stop_writes_on_bgsave_error),
     yes_no!("rdbcompression", rdbcompression),
@@ -24,31 +22,16 @@ pub(super) const ROWS: &[Directive] = &[
     choice!("sanitize-dump-payload", sanitize_dump_payload).flags(Flags::DEBUG),
     number!("rdb-key-save-delay", rdb_key_save_delay, i32::MIN, i32::MAX).flags(Flags::HIDDEN),
     number!("key-load-delay", key_load_delay, i32::MIN, i32::MAX).flags(Flags::HIDDEN),
-    number!(
-        "loading-process-events-interval-bytes",
-        loading_process_events_interval_bytes,
-        1024,
-        i32::MAX
-    )
-    .flags(Flags::HIDDEN),
+    number!("loading-process-events-interval-bytes", loading_process_events_interval_bytes, 1024, i32::MAX)
+        .flags(Flags::HIDDEN),
     yes_no!("file-lock", file_lock),
     yes_no!("appendonly", appendonly).flags(Flags::DENY_LOADING),
-    text!("appendfilename", appendfilename)
-        .immutable()
-        .check(checks::appendfilename),
-    text!("appenddirname", appenddirname)
-        .immutable()
-        .check(checks::appenddirname),
+    text!("appendfilename", appendfilename).immutable().check(checks::appendfilename),
+    text!("appenddirname", appenddirname).immutable().check(checks::appenddirname),
     choice!("appendfsync", appendfsync),
     yes_no!("no-appendfsync-on-rewrite", no_appendfsync_on_rewrite),
     number!("auto-aof-rewrite-percentage", auto_aof_rewrite_percentage, 0, i32::MAX),
-    number!(
-        "auto-aof-rewrite-min-size",
-        auto_aof_rewrite_min_size,
-        0,
-        i64::MAX,
-        Form::Memory
-    ),
+    number!("auto-aof-rewrite-min-size", auto_aof_rewrite_min_size, 0, i64::MAX, Form::Memory),
     yes_no!("aof-load-truncated", aof_load_truncated),
     yes_no!("aof-use-rdb-preamble", aof_use_rdb_preamble),
     yes_no!("aof-timestamp-enabled", aof_timestamp_enabled),

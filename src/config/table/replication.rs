@@ -15,9 +15,7 @@ pub(super) const ROWS: &[Directive] = &[
     secret!("masterauth", masterauth),
     text!("masteruser", masteruser).flags(Flags::SENSITIVE),
     yes_no!("replica-serve-stale-data", replica_serve_stale_data).alias("slave-serve-stale-data"),
-    yes_no!("replica-read-only", replica_read_only)
-        .alias("slave-read-only")
-        .flags(Flags::DEBUG),
+    yes_no!("replica-read-only", replica_read_only).alias("slave-read-only").flags(Flags::DEBUG),
     yes_no!("replica-lazy-flush", replica_lazy_flush).alias("slave-lazy-flush"),
     yes_no!("replica-ignore-maxmemory", replica_ignore_maxmemory).alias("slave-ignore-maxmemory"),
     number!("replica-priority", replica_priority, 0, i32::MAX).alias("slave-priority"),
@@ -31,15 +29,8 @@ pub(super) const ROWS: &[Directive] = &[
     yes_no!("repl-disable-tcp-nodelay", repl_disable_tcp_nodelay),
     yes_no!("repl-diskless-sync", repl_diskless_sync).flags(Flags::DEBUG),
     number!("repl-diskless-sync-delay", repl_diskless_sync_delay, 0, i32::MAX),
-    number!(
-        "repl-diskless-sync-max-replicas",
-        repl_diskless_sync_max_replicas,
-        0,
-        i32::MAX
-    ),
-    choice!("repl-diskless-load", repl_diskless_load)
-        .flags(Flags::DEBUG)
-        .flags(Flags::DENY_LOADING),
+    number!("repl-diskless-sync-max-replicas", repl_diskless_sync_max_replicas, 0, i32::MAX),
+    choice!("repl-diskless-load", repl_diskless_load).flags(Flags::DEBUG).flags(Flags::DENY_LOADING),
     number!("min-replicas-to-write", min_replicas_to_write, 0, i32::MAX).alias("min-slaves-to-write"),
     number!("min-replicas-max-lag", min_replicas_max_lag, 0, i32::MAX).alias("min-slaves-max-lag"),
 ];

@@ -52,24 +52,14 @@ pub(in crate::config) fn parse_save(words: &[Vec<u8>]) -> Result<Vec<SavePoint>,
     }
     let number = |word: &[u8], least: i64| {
         let value = parse_lenient(word).filter(|&value| value >= least);
-        value
-            .and_then(|value| u64::try_from(value).ok())
-            .ok_or_else(|| ConfigError::from(INVALID_SAVE))
+        value.and_then(|value| u64::try_from(value).ok()).ok_or_else(|| ConfigError::from(INVALID_SAVE))
     };
-    let point = |pair: &[Vec<u8>]| {
-        Ok(SavePoint {
-            seconds: number(&pair[0], 1)?,
-            changes: number(&pair[1], 0)?,
-        })
-    };
+    let point = |pair: &[Vec<u8>]| Ok(SavePoint { seconds: number(&pair[0], 1)?, changes: number(&pair[1], 0)? });
     words.chunks_exact(2).map(point).collect()
 }
 
 fn save_text(config: &Config) -> String {
-    let points = config
-        .save
-        .iter()
-        .map(|point| format!("{} {}", point.seconds, point.changes));
+    let points = config.save.iter().map(|point| format!("{} {}", point.seconds, point.changes));
     points.collect::<Vec<_>>().join(" ")
 }
 
@@ -82,12 +72,10 @@ fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
     }
     let mut limits = config.client_output_buffer_limit;
     for row in words.chunks_exact(4) {
-        let class = ClientClass::parse(&row[0]).ok_or(ConfigError::from(
-            "Invalid client class specified in buffer limit configuration.",
-        ))?;
-        limits[class.index()] = parse_output_limit(&row[1..]).ok_or(ConfigError::from(
-            "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-        ))?;
+        let class = ClientClass::parse(&row[0])
+            .ok_or(ConfigError::from("Invalid client class specified in buffer limit configuration."))?;
+        limits[class.index()] = parse_output_limit(&row[1..])
+            .ok_or(ConfigError::from("Error in hard, soft or soft_seconds setting in buffer limit configuration."))?;
     }
     config.client_output_buffer_limit = limits;
     Ok(())
@@ -97,11 +85,7 @@ fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
 fn parse_output_limit(words: &[Vec<u8>]) -> Option<OutputLimit> {
     let bytes = |word: &[u8]| u64::try_from(parse_memory(word)?).ok();
     let seconds = u64::try_from(parse_lenient(&words[2])?).ok()?;
-    Some(OutputLimit {
-        hard: bytes(&words[0])?,
-        soft: bytes(&words[1])?,
-        soft_seconds: seconds,
-    })
+    Some(OutputLimit { hard: bytes(&words[0])?, soft: bytes(&words[1])?, soft_seconds: seconds })
 }
 
 fn output_limit_text(config: &Config) -> String {
@@ -165,9 +149,7 @@ fn set_oom_values(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
         *value = parse_lenient(word)
             .and_then(|value| i32::try_from(value).ok())
             .filter(|value| (-2000..=2000).contains(value))
-            .ok_or(ConfigError::from(
-                "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
-            ))?;
+            .ok_or(ConfigError::from("Invalid oom-score-adj-values, elements must be between -2000 and 2000."))?;
     }
     config.oom_score_adj_values = values;
     Ok(())
@@ -184,17 +166,14 @@ pub(super) const NOTIFY_KEYSPACE_EVENTS: Directive = row(
         let [letters] = words else {
             return Err(WRONG_COUNT.into());
         };
-        config.notify_keyspace_events = NotifyFlags::parse(letters).ok_or(ConfigError::from(
-            "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-        ))?;
+        config.notify_keyspace_events = NotifyFlags::parse(letters)
+            .ok_or(ConfigError::from("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."))?;
         Ok(())
     },
 );
 
-pub(super) const REPLICAOF: Directive = row("replicaof", replicaof_text, set_replicaof)
-    .alias("slaveof")
-    .immutable()
-    .flags(Flags::MULTI_ARG);
+pub(super) const REPLICAOF: Directive =
+    row("replicaof", replicaof_text, set_replicaof).alias("slaveof").immutable().flags(Flags::MULTI_ARG);
 
 fn set_replicaof(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
     let [host, port] = words else {
@@ -206,18 +185,12 @@ fn set_replicaof(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
     }
     let port = parse_lenient(port).and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or(ConfigError::from("Invalid master port"))?;
-    config.replicaof = Some(MasterAddr {
-        host: utf8(host)?,
-        port,
-    });
+    config.replicaof = Some(MasterAddr { host: utf8(host)?, port });
     Ok(())
 }
 
 fn replicaof_text(config: &Config) -> String {
-    config
-        .replicaof
-        .as_ref()
-        .map_or_else(String::new, |master| format!("{} {}", master.host, master.port))
+    config.replicaof.as_ref().map_or_else(String::new, |master| format!("{} {}", master.host, master.port))
 }
 
 pub(super) const LATENCY_TRACKING_INFO_PERCENTILES: Directive =
@@ -231,9 +204,7 @@ fn set_percentiles(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
             let value: f64 = text
                 .and_then(|text| text.parse().ok())
                 .filter(|value: &f64| !value.is_nan())
-                .ok_or(ConfigError::from(
-                    "Invalid latency-tracking-info-percentiles parameters",
-                ))?;
+                .ok_or(ConfigError::from("Invalid latency-tracking-info-percentiles parameters"))?;
             if !(0.0..=100.0).contains(&value) {
                 return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into());
             }
@@ -283,14 +254,8 @@ mod tests {
         let row = &CLIENT_OUTPUT_BUFFER_LIMIT;
         let normal = "normal 0 0 0 slave 1073741824 2000 3 pubsub 33554432 8388608 60";
         assert_eq!(set(row, "Replica 1gb 2k 3"), normal);
-        assert_eq!(
-            set(row, "normal 1 2"),
-            "Wrong number of arguments in buffer limit configuration."
-        );
-        assert_eq!(
-            set(row, "master 1 2 3"),
-            "Invalid client class specified in buffer limit configuration."
-        );
+        assert_eq!(set(row, "normal 1 2"), "Wrong number of arguments in buffer limit configuration.");
+        assert_eq!(set(row, "master 1 2 3"), "Invalid client class specified in buffer limit configuration.");
         let refusal = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         for bad in ["normal x 2 3", "normal 1 -2 3", "normal 1 2 -3", "normal 1 2 3s"] {
             assert_eq!(set(row, bad), refusal, "{bad}");
@@ -301,16 +266,8 @@ mod tests {
     fn a_refused_list_leaves_the_old_values() {
         let mut config = Config::default();
         assert!(OOM_SCORE_ADJ_VALUES.set(&mut config, &words("1 2 x")).is_err());
-        assert!(
-            LATENCY_TRACKING_INFO_PERCENTILES
-                .set(&mut config, &words("1 101"))
-                .is_err()
-        );
-        assert!(
-            CLIENT_OUTPUT_BUFFER_LIMIT
-                .set(&mut config, &words("normal 1 1 1 pubsub 1 1 x"))
-                .is_err()
-        );
+        assert!(LATENCY_TRACKING_INFO_PERCENTILES.set(&mut config, &words("1 101")).is_err());
+        assert!(CLIENT_OUTPUT_BUFFER_LIMIT.set(&mut config, &words("normal 1 1 1 pubsub 1 1 x")).is_err());
         assert_eq!(config, Config::default());
     }
 
@@ -320,10 +277,7 @@ mod tests {
         assert_eq!(set(&NOTIFY_KEYSPACE_EVENTS, "g$lshzxetdK"), "AK");
         assert_eq!(set(&NOTIFY_KEYSPACE_EVENTS, "AnmK"), "AKm");
         assert_eq!(set(&NOTIFY_KEYSPACE_EVENTS, "nxE"), "xnE");
-        assert_eq!(
-            set(&NOTIFY_KEYSPACE_EVENTS, "Q"),
-            "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
-        );
+        assert_eq!(set(&NOTIFY_KEYSPACE_EVENTS, "Q"), "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
     }
 
     #[test]

@@ -45,10 +45,7 @@ fn the_names_are_those_of_7_0_15_and_ours() {
     let expected: BTreeSet<&str> = facts().iter().map(|fact| fact.name).chain(OURS).collect();
     assert_eq!(known, expected);
     assert_eq!(table().flat_map(Directive::names).count(), known.len(), "no name twice");
-    let shown = table()
-        .filter(|directive| !directive.has(Flags::HIDDEN))
-        .flat_map(Directive::names)
-        .count();
+    let shown = table().filter(|directive| !directive.has(Flags::HIDDEN)).flat_map(Directive::names).count();
     assert_eq!(shown, 192 + OURS.len());
 }
 
@@ -81,11 +78,8 @@ fn every_flag_is_that_of_7_0_15() {
     ];
     for fact in facts() {
         let directive = lookup(fact.name.as_bytes()).unwrap();
-        let ours: BTreeSet<&str> = names
-            .iter()
-            .filter(|(flag, _)| directive.has(*flag))
-            .map(|(_, name)| *name)
-            .collect();
+        let ours: BTreeSet<&str> =
+            names.iter().filter(|(flag, _)| directive.has(*flag)).map(|(_, name)| *name).collect();
         let theirs: BTreeSet<&str> = fact.flags.split(',').filter(|name| *name != "-").collect();
         assert_eq!(ours, theirs, "{}", fact.name);
     }
@@ -95,10 +89,7 @@ fn every_flag_is_that_of_7_0_15() {
 fn names_are_found_in_any_case_and_by_alias() {
     assert_eq!(lookup(b"SlaveOf").unwrap().name, "replicaof");
     assert_eq!(lookup(b"lua-time-limit").unwrap().name, "busy-reply-threshold");
-    assert_eq!(
-        lookup(b"hash-max-ziplist-value").unwrap().name,
-        "hash-max-listpack-value"
-    );
+    assert_eq!(lookup(b"hash-max-ziplist-value").unwrap().name, "hash-max-listpack-value");
     assert!(lookup(b"maxmemoryx").is_none());
     assert!(lookup(b"").is_none());
 }
@@ -107,9 +98,7 @@ fn names_are_found_in_any_case_and_by_alias() {
 fn another_value(directive: &Directive, config: &Config) -> String {
     match directive.kind {
         Kind::YesNo { get, .. } => if get(config) { "no" } else { "yes" }.to_owned(),
-        Kind::Number {
-            get, min, max, form, ..
-        } => form.text(if get(config) == max { min } else { max }),
+        Kind::Number { get, min, max, form, .. } => form.text(if get(config) == max { min } else { max }),
         Kind::Choice { names, .. } => {
             let now = text(directive, config);
             names(config).into_iter().find(|name| *name != now).unwrap().to_owned()
@@ -145,11 +134,7 @@ fn what_is_printed_is_read_back_as_the_same_value() {
         assert_eq!(config, Config::default(), "{directive:?}");
 
         let other = another_value(directive, &config);
-        assert_eq!(
-            set_text(directive, &mut config, &other),
-            Ok(Change::Changed),
-            "{directive:?}"
-        );
+        assert_eq!(set_text(directive, &mut config, &other), Ok(Change::Changed), "{directive:?}");
         assert_eq!(text(directive, &config), other, "{directive:?}");
         let mut again = Config::default();
         set_text(directive, &mut again, &other).unwrap();
@@ -167,11 +152,7 @@ fn each_directive_has_a_field_of_its_own() {
         set_text(directive, &mut config, &another_value(directive, &Config::default())).unwrap();
         assert_ne!(config, Config::default(), "{directive:?}");
         for other in table().filter(|other| *other != directive) {
-            assert_eq!(
-                text(other, &config),
-                text(other, &Config::default()),
-                "{directive:?} changed {other:?}"
-            );
+            assert_eq!(text(other, &config), text(other, &Config::default()), "{directive:?} changed {other:?}");
         }
     }
 }
@@ -190,11 +171,7 @@ fn numbers_keep_to_their_bounds() {
         }
         let before = config.clone();
         for beyond in [min - 1, max + 1] {
-            assert!(
-                set_text(directive, &mut config, &form.text(beyond)).is_err(),
-                "{} {beyond}",
-                directive.name
-            );
+            assert!(set_text(directive, &mut config, &form.text(beyond)).is_err(), "{} {beyond}", directive.name);
         }
         assert_eq!(config, before, "{}", directive.name);
     }
@@ -208,31 +185,15 @@ fn refusals_have_the_texts_of_7_0_15() {
         ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
         ("maxmemory", "100xb", "argument must be a memory value"),
         ("maxmemory", "-1", "argument must be a memory value"),
-        (
-            "maxmemory-clients",
-            "101%",
-            "percentage argument must be less or equal to 100",
-        ),
+        ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
         ("maxmemory-clients", "xx", "argument must be a memory or percent value"),
         ("unixsocketperm", "9", "argument couldn't be parsed as an octal number"),
         ("unixsocketperm", "1000", "argument must be between 0 and 777 inclusive"),
         ("appendonly", "on", "argument must be 'yes' or 'no'"),
-        (
-            "appendfsync",
-            "x",
-            "argument(s) must be one of the following: everysec, always, no",
-        ),
-        (
-            "oom-score-adj",
-            "x",
-            "argument(s) must be one of the following: no, yes, relative, absolute",
-        ),
+        ("appendfsync", "x", "argument(s) must be one of the following: everysec, always, no"),
+        ("oom-score-adj", "x", "argument(s) must be one of the following: no, yes, relative, absolute"),
         ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
-        (
-            "proc-title-template",
-            "{foo}",
-            "template format is invalid or contains unknown variables",
-        ),
+        ("proc-title-template", "{foo}", "template format is invalid or contains unknown variables"),
         ("hz", "-1", "argument must be between 0 and 2147483647 inclusive"),
     ];
     for (name, value, refusal) in cases {
@@ -245,10 +206,7 @@ fn refusals_have_the_texts_of_7_0_15() {
 #[test]
 fn one_word_is_one_argument() {
     let two = [b"1".to_vec(), b"2".to_vec()];
-    let refusal = lookup(b"timeout")
-        .unwrap()
-        .set(&mut Config::default(), &two)
-        .unwrap_err();
+    let refusal = lookup(b"timeout").unwrap().set(&mut Config::default(), &two).unwrap_err();
     assert_eq!(refusal.to_string(), "wrong number of arguments");
 }
 
@@ -273,10 +231,7 @@ fn naming_a_certificate_again_is_a_change() {
 
 #[test]
 fn a_percentage_of_maxmemory_limits_clients() {
-    let mut config = Config {
-        maxmemory: 1000,
-        ..Config::default()
-    };
+    let mut config = Config { maxmemory: 1000, ..Config::default() };
     set_text(lookup(b"maxmemory-clients").unwrap(), &mut config, "5%").unwrap();
     assert_eq!(config.maxmemory_clients_bytes(), 50);
     set_text(lookup(b"maxmemory-clients").unwrap(), &mut config, "1kb").unwrap();

@@ -44,10 +44,7 @@ impl World {
         let Live { block, size, pattern } = self.live.swap_remove(n);
         // SAFETY: the block is alive and was filled.
         let bytes = unsafe { std::slice::from_raw_parts(block.as_ptr(), Blocks::class_size(size)) };
-        assert!(
-            bytes.iter().all(|&byte| byte == pattern),
-            "block of {size} bytes was overwritten"
-        );
+        assert!(bytes.iter().all(|&byte| byte == pattern), "block of {size} bytes was overwritten");
         // SAFETY: alive, of this size, and forgotten here.
         unsafe { self.blocks.free(block, size) }
     }
@@ -62,10 +59,7 @@ impl World {
     fn check(&self) {
         let used: usize = self.live.iter().map(|live| Blocks::class_size(live.size)).sum();
         assert_eq!(self.blocks.used_bytes(), used);
-        assert_eq!(
-            self.blocks.large_blocks(),
-            self.live.iter().filter(|live| live.size > SMALL_MAX).count()
-        );
+        assert_eq!(self.blocks.large_blocks(), self.live.iter().filter(|live| live.size > SMALL_MAX).count());
         let mut live_per_page: HashMap<usize, u16> = HashMap::new();
         for live in self.live.iter().filter(|live| live.size <= SMALL_MAX) {
             *live_per_page.entry(live.block.as_ptr().addr() / PAGE).or_default() += 1;
@@ -171,11 +165,7 @@ fn holes_are_filled_and_emptied_chunks_returned() {
         world.free(world.live.len() - 1);
     }
     world.check();
-    assert!(
-        world.blocks.held_bytes() < full / 4,
-        "{} of {full} held",
-        world.blocks.held_bytes()
-    );
+    assert!(world.blocks.held_bytes() < full / 4, "{} of {full} held", world.blocks.held_bytes());
     world.free_all();
 }
 

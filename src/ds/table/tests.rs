@@ -91,11 +91,7 @@ fn an_empty_table_holds_nothing() {
     for n in 2..=9 {
         add(&mut table, n);
     }
-    assert_eq!(
-        (table.memory_usage(), table.bucket_count()),
-        (64, 1),
-        "nine entries fit one cache line"
-    );
+    assert_eq!((table.memory_usage(), table.bucket_count()), (64, 1), "nine entries fit one cache line");
 }
 
 #[test]
@@ -113,9 +109,7 @@ fn a_handle_is_not_wider_than_48_bits() {
 #[test]
 fn extreme_handles_survive_every_lane() {
     let mut table = Table::new();
-    let numbers: Vec<u64> = (0..40)
-        .map(|n| if n % 2 == 0 { (1 << 48) - 1 - n } else { n })
-        .collect();
+    let numbers: Vec<u64> = (0..40).map(|n| if n % 2 == 0 { (1 << 48) - 1 - n } else { n }).collect();
     for &n in &numbers {
         add(&mut table, n);
     }
@@ -183,10 +177,7 @@ fn model_run(seed: u64, operations: u64, key_space: u64, hash: fn(Handle) -> u64
     }
     check(&table, hash);
     while table.rebalance(100, hash) {}
-    assert_eq!(
-        (table.len(), table.bucket_count(), table.memory_usage()),
-        (0, 1, 64 + table.rest.capacity() * 8)
-    );
+    assert_eq!((table.len(), table.bucket_count(), table.memory_usage()), (0, 1, 64 + table.rest.capacity() * 8));
 }
 
 #[test]
@@ -300,11 +291,7 @@ fn random_entries_are_fair() {
     }
     assert_eq!(drawn.len() as u64, len);
     // 400 expected, standard deviation 20.
-    assert!(
-        drawn.values().all(|&n| (290..=510).contains(&n)),
-        "{:?}",
-        drawn.values().max()
-    );
+    assert!(drawn.values().all(|&n| (290..=510).contains(&n)), "{:?}", drawn.values().max());
 }
 
 #[test]

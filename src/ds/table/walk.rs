@@ -29,12 +29,7 @@ pub struct TableStats {
 impl Table {
     /// All handles, in no useful order. What they point at is prefetched a node ahead.
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            table: self,
-            next_bucket: 0,
-            node: None,
-            lanes: 0,
-        }
+        Iter { table: self, next_bucket: 0, node: None, lanes: 0 }
     }
 
     /// One step of SCAN: calls `f` with every entry of one bucket and returns the cursor of the next, 0 at the end.
@@ -151,9 +146,7 @@ impl Node {
 
     /// The n-th entry of the chain.
     fn nth(self, n: usize) -> Option<Handle> {
-        self.chain()
-            .flat_map(|node| lanes(node.used_lanes()).map(move |lane| node.handle(lane)))
-            .nth(n)
+        self.chain().flat_map(|node| lanes(node.used_lanes()).map(move |lane| node.handle(lane))).nth(n)
     }
 }
 

@@ -47,10 +47,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn fired(self) -> Fired {
         let tick = self.deadline >> TICK_BITS;
-        Fired {
-            hash40: self.hash40,
-            id: SlotId((tick ^ tick >> 16 ^ tick >> 32) as u16),
-        }
+        Fired { hash40: self.hash40, id: SlotId((tick ^ tick >> 16 ^ tick >> 32) as u16) }
     }
 
     /// As stored in a level.
@@ -72,10 +69,7 @@ impl Record {
             3 => number << shift(level) | low(remainder << TICK_BITS),
             _ => remainder << shift(3),
         };
-        Record {
-            deadline,
-            hash40: bits & HASH_MASK,
-        }
+        Record { deadline, hash40: bits & HASH_MASK }
     }
 
     /// What packing and unpacking leave of it.
@@ -306,16 +300,8 @@ impl Levels {
                 return true;
             }
             let level = sweep.level;
-            let number = if level == FAR {
-                0
-            } else {
-                self.number_at_index(level, sweep.index)
-            };
-            let len = if level == FAR {
-                self.far.len()
-            } else {
-                self.levels[level].len(number)
-            };
+            let number = if level == FAR { 0 } else { self.number_at_index(level, sweep.index) };
+            let len = if level == FAR { self.far.len() } else { self.levels[level].len(number) };
             let left = sweep.left.unwrap_or(len).min(len);
             if left == 0 {
                 sweep.left = None;
@@ -354,11 +340,7 @@ impl Levels {
 
     /// Whether a slot of this level has been begun to be moved down, and not finished.
     fn is_moving(&self, level: usize) -> bool {
-        if level == FAR {
-            self.far_left > 0
-        } else {
-            self.levels[level].len(self.bound[level] - 1) > 0
-        }
+        if level == FAR { self.far_left > 0 } else { self.levels[level].len(self.bound[level] - 1) > 0 }
     }
 
     /// Sets the position, beyond which there are no records, to a later tick; the slots this enters are to be moved
@@ -464,11 +446,7 @@ impl Levels {
 
     /// Takes the first chunk of a slot and puts back, at its end, what is to be kept. How many there were.
     fn sweep_chunk(&mut self, level: usize, number: u64, keep: &mut impl FnMut(Record) -> bool) -> usize {
-        let queue = if level == FAR {
-            &mut self.far
-        } else {
-            self.levels[level].queue(number)
-        };
+        let queue = if level == FAR { &mut self.far } else { self.levels[level].queue(number) };
         let (records, len) = self.pool.pop_chunk(queue);
         for &bits in &records[..len] {
             if keep(Record::unpack(bits, level, number)) {

@@ -22,11 +22,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) const EMPTY: Queue = Queue {
-        first: NONE,
-        last: NONE,
-        len: 0,
-    };
+    pub(super) const EMPTY: Queue = Queue { first: NONE, last: NONE, len: 0 };
 
     pub(super) fn len(&self) -> usize {
         self.len as usize
@@ -132,21 +128,13 @@ impl Pool {
         let number = match self.with_room.first() {
             Some(&number) => number,
             None => {
-                self.segments.push(Segment {
-                    chunks: Vec::new(),
-                    free: NONE,
-                    in_use: 0,
-                });
+                self.segments.push(Segment { chunks: Vec::new(), free: NONE, in_use: 0 });
                 self.with_room.insert(self.segments.len() as u32 - 1);
                 self.segments.len() as u32 - 1
             }
         };
         let segment = &mut self.segments[number as usize];
-        let fresh = Chunk {
-            records: [0; CHUNK_RECORDS],
-            next: NONE,
-            len: 0,
-        };
+        let fresh = Chunk { records: [0; CHUNK_RECORDS], next: NONE, len: 0 };
         let index = match segment.free {
             NONE => {
                 segment.chunks.push(fresh);
@@ -177,11 +165,7 @@ impl Pool {
         segment.chunks[index].next = segment.free;
         segment.free = index as u32;
         if segment.in_use == 0 {
-            *segment = Segment {
-                chunks: Vec::new(),
-                free: NONE,
-                in_use: 0,
-            };
+            *segment = Segment { chunks: Vec::new(), free: NONE, in_use: 0 };
         }
         self.chunks_in_use -= 1;
         if self.chunks_in_use == 0 {

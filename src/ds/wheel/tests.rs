@@ -53,20 +53,14 @@ impl World {
 
     fn file(&mut self, hash: u64, deadline: i64) -> SlotId {
         let id = self.wheel.file(Millis(self.now), hash, Millis(deadline));
-        self.filed
-            .entry((hash & HASH_MASK, id))
-            .or_default()
-            .push((deadline, self.now));
+        self.filed.entry((hash & HASH_MASK, id)).or_default().push((deadline, self.now));
         *self.by_deadline.entry(deadline).or_default() += 1;
         id
     }
 
     /// Takes a record out: its deadline and the time of filing.
     fn take(&mut self, hash40: u64, id: SlotId) -> (i64, i64) {
-        let records = self
-            .filed
-            .get_mut(&(hash40, id))
-            .expect("a record fires as it was filed");
+        let records = self.filed.get_mut(&(hash40, id)).expect("a record fires as it was filed");
         let record = records.pop().unwrap();
         if records.is_empty() {
             self.filed.remove(&(hash40, id));
@@ -98,15 +92,8 @@ impl World {
             let (deadline, filed_at) = self.take(hash40, id);
             if deadline > self.now {
                 let early = deadline - self.now;
-                let allowed = if deadline - filed_at > YEAR {
-                    FAR_ROUNDING
-                } else {
-                    ROUNDING
-                };
-                assert!(
-                    early <= allowed && (self.was_set_back || deadline - filed_at > DAY),
-                    "{early} ms early"
-                );
+                let allowed = if deadline - filed_at > YEAR { FAR_ROUNDING } else { ROUNDING };
+                assert!(early <= allowed && (self.was_set_back || deadline - filed_at > DAY), "{early} ms early");
                 self.file(hash40, deadline);
             }
         }
@@ -116,10 +103,7 @@ impl World {
     fn check(&self) {
         assert_eq!(self.wheel.len(), self.len());
         let earliest = self.by_deadline.keys().next().copied();
-        assert!(
-            earliest.is_none_or(|earliest| earliest > self.now),
-            "all that is due has fired"
-        );
+        assert!(earliest.is_none_or(|earliest| earliest > self.now), "all that is due has fired");
         let next_due = self.wheel.next_due(Millis(self.now));
         assert_eq!(next_due.is_some(), earliest.is_some());
         assert!(next_due.is_none_or(|due| due.0 >= self.now && due.0 <= earliest.unwrap()));
@@ -149,14 +133,8 @@ fn span(rng: &mut Rng) -> i64 {
 #[test]
 fn an_empty_wheel_holds_nothing() {
     let mut wheel = Wheel::new();
-    assert_eq!(
-        (wheel.memory_usage(), wheel.len(), wheel.next_due(Millis(5))),
-        (0, 0, None)
-    );
-    assert_eq!(
-        wheel.advance(Millis(START), 10, &mut Vec::new()),
-        Progress { more: false }
-    );
+    assert_eq!((wheel.memory_usage(), wheel.len(), wheel.next_due(Millis(5))), (0, 0, None));
+    assert_eq!(wheel.advance(Millis(START), 10, &mut Vec::new()), Progress { more: false });
     assert_eq!(wheel.lag(Millis(START)), 0);
     wheel.file(Millis(START), 1, Millis(START + 60_000));
     assert!(wheel.memory_usage() < 8_192, "{}", wheel.memory_usage());
@@ -164,23 +142,7 @@ fn an_empty_wheel_holds_nothing() {
 
 #[test]
 fn fires_at_the_millisecond_and_not_before() {
-    for ahead in [
-        0,
-        1,
-        2,
-        15,
-        16,
-        17,
-        255,
-        4_095,
-        4_096,
-        8_191,
-        8_192,
-        60_000,
-        1 << 20,
-        3_600_000,
-        DAY,
-    ] {
+    for ahead in [0, 1, 2, 15, 16, 17, 255, 4_095, 4_096, 8_191, 8_192, 60_000, 1 << 20, 3_600_000, DAY] {
         let mut wheel = Wheel::new();
         let id = wheel.file(Millis(START), 0xabcd_ef01_2345_6789, Millis(START + ahead));
         let mut fired = Vec::new();
@@ -189,14 +151,7 @@ fn fires_at_the_millisecond_and_not_before() {
             assert_eq!(fired, []);
         }
         wheel.advance(Millis(START + ahead), 100, &mut fired);
-        assert_eq!(
-            fired,
-            [Fired {
-                hash40: 0x01_2345_6789,
-                id
-            }],
-            "{ahead} ms ahead"
-        );
+        assert_eq!(fired, [Fired { hash40: 0x01_2345_6789, id }], "{ahead} ms ahead");
         assert!(wheel.is_empty());
     }
 }
@@ -248,10 +203,7 @@ fn next_due_leads_to_every_deadline_with_few_stops() {
 #[test]
 fn the_largest_deadlines_are_kept() {
     let mut world = World::at(START);
-    let ids: Vec<SlotId> = [i64::MAX, i64::MAX - 1, 1 << 52, 1 << 60]
-        .iter()
-        .map(|&d| world.file(1, d))
-        .collect();
+    let ids: Vec<SlotId> = [i64::MAX, i64::MAX - 1, 1 << 52, 1 << 60].iter().map(|&d| world.file(1, d)).collect();
     assert_eq!(ids.len(), world.wheel.len());
     world.now += 500 * YEAR;
     world.advance(100);
@@ -277,9 +229,7 @@ fn a_million_deadlines_in_one_second() {
     }
     assert!(largest <= 2_000 + 15);
     assert_eq!(fired.len(), 1_000_000);
-    fired
-        .into_iter()
-        .for_each(|Fired { hash40, id }| world.forget(hash40, id));
+    fired.into_iter().for_each(|Fired { hash40, id }| world.forget(hash40, id));
     assert_eq!(world.len(), 0);
     assert!(world.wheel.memory_usage() < 30_000);
 }
@@ -379,10 +329,7 @@ fn compacting_drops_what_is_not_kept_and_nothing_else() {
         calls += 1;
     }
     assert!(calls > 30);
-    assert_eq!(
-        (dropped.len(), world.wheel.len(), world.wheel.stale()),
-        (20_000, 10_000, 0)
-    );
+    assert_eq!((dropped.len(), world.wheel.len(), world.wheel.stale()), (20_000, 10_000, 0));
     dropped.into_iter().for_each(|(hash40, id)| world.forget(hash40, id));
     world.run_out();
 }

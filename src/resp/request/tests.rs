@@ -2,10 +2,7 @@
 
 use super::*;
 
-const LIMITS: Limits = Limits {
-    max_bulk: 512 << 20,
-    authenticated: true,
-};
+const LIMITS: Limits = Limits { max_bulk: 512 << 20, authenticated: true };
 
 fn all(input: &[u8], limits: Limits) -> (Vec<Vec<Vec<u8>>>, End, usize) {
     let mut buf = input.to_vec();
@@ -47,11 +44,7 @@ fn a_command_cut_at_every_byte_comes_out_whole() {
         let mut rest = input[first.consumed..].to_vec();
         let second = parse(&mut rest, 0, &mut partial, LIMITS, &mut batch);
         seen += batch.len();
-        assert_eq!(
-            (seen, second.end, first.consumed + second.consumed),
-            (2, End::NeedMore, input.len()),
-            "cut {cut}"
-        );
+        assert_eq!((seen, second.end, first.consumed + second.consumed), (2, End::NeedMore, input.len()), "cut {cut}");
         let last = batch.spans(batch.command(batch.len() - 1));
         assert_eq!(last[0].of(&rest), b"PING");
     }
@@ -59,10 +52,7 @@ fn a_command_cut_at_every_byte_comes_out_whole() {
 
 #[test]
 fn what_is_no_request_is_named() {
-    let open = Limits {
-        authenticated: false,
-        ..LIMITS
-    };
+    let open = Limits { authenticated: false, ..LIMITS };
     let cases: &[(&[u8], Limits, ProtocolError)] = &[
         (b"*x\r\n", LIMITS, ProtocolError::InvalidCount),
         (b"*2147483648\r\n", LIMITS, ProtocolError::InvalidCount),
@@ -83,10 +73,7 @@ fn what_is_no_request_is_named() {
 fn endless_headers_end_at_64_kilobytes() {
     let long = |head: &[u8]| [head, &[b'1'; INLINE_MAX + 8]].concat();
     assert_eq!(all(&long(b"*"), LIMITS).1, End::Error(ProtocolError::TooBigCountString));
-    assert_eq!(
-        all(&long(b"*1\r\n$"), LIMITS).1,
-        End::Error(ProtocolError::TooBigBulkString)
-    );
+    assert_eq!(all(&long(b"*1\r\n$"), LIMITS).1, End::Error(ProtocolError::TooBigBulkString));
     assert_eq!(all(&long(b"a"), LIMITS).1, End::Error(ProtocolError::TooBigInline));
 }
 

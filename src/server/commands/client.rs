@@ -38,20 +38,11 @@ const ANY: Flags = NOSCRIPT.or(LOADING).or(STALE);
 const KEEPER: Flags = ADMIN.or(ANY);
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            acl: Categories::CONNECTION,
-            ..container(spec)
-        },
-    )
+    Command::new(run, Spec { acl: Categories::CONNECTION, ..container(spec) })
 }
 
 const fn container(spec: Spec) -> Spec {
-    Spec {
-        group: Group::Connection,
-        ..spec
-    }
+    Spec { group: Group::Connection, ..spec }
 }
 
 fn caller<'s>(srv: &'s mut Server, call: &Call<'_>) -> &'s mut Client {
@@ -278,18 +269,12 @@ impl Kind {
         ];
         match names.into_iter().find(|(name, _)| args.is(i, name)) {
             Some((_, kind)) => Ok(kind),
-            None => Err(CmdError::text(
-                [b"ERR Unknown client type '", args.get(i), b"'"].concat(),
-            )),
+            None => Err(CmdError::text([b"ERR Unknown client type '", args.get(i), b"'"].concat())),
         }
     }
 
     fn of(client: &Client) -> Kind {
-        if client.flags.has(ClientFlags::SUBSCRIBED) {
-            Kind::PubSub
-        } else {
-            Kind::Normal
-        }
+        if client.flags.has(ClientFlags::SUBSCRIBED) { Kind::PubSub } else { Kind::Normal }
     }
 }
 

@@ -24,15 +24,7 @@ pub const COMMANDS: &[ServerCommand] = &[
 ];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::Server,
-            flags: LOADING.or(STALE),
-            acl: Categories::CONNECTION,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::Server, flags: LOADING.or(STALE), acl: Categories::CONNECTION, ..spec })
 }
 
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];

@@ -16,13 +16,7 @@ use crate::server::gates::Alarm;
 pub const COMMANDS: &[ServerCommand] = &[CONFIG, CONFIG_GET, CONFIG_HELP, CONFIG_RESETSTAT, CONFIG_SET];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::Server,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::Server, ..spec })
 }
 
 const MANAGE: Flags = ADMIN.or(NOSCRIPT).or(LOADING).or(STALE);
@@ -95,21 +89,12 @@ fn set(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let changed = set_many(&mut srv.config, &pairs, context).map_err(|text| CmdError::text(text.0))?;
     if let Err(refused) = srv.apply_config(&changed) {
         let name = refused.directive.name;
-        log::warn!(
-            "The new value of {name} can't be put into effect ({}). The old ones are.",
-            refused.reason
-        );
+        log::warn!("The new value of {name} can't be put into effect ({}). The old ones are.", refused.reason);
         srv.config = before;
         if let Err(worse) = srv.apply_config(&changed) {
-            log::error!(
-                "Going back to the old value of {} failed: {}",
-                worse.directive.name,
-                worse.reason
-            );
+            log::error!("Going back to the old value of {} failed: {}", worse.directive.name, worse.reason);
         }
-        return Err(CmdError::text(
-            command::apply_failed(refused.directive, &refused.reason).0,
-        ));
+        return Err(CmdError::text(command::apply_failed(refused.directive, &refused.reason).0));
     }
     call.reply.ok();
     Ok(())

@@ -17,15 +17,7 @@ use crate::server::version::REDIS_VERSION;
 pub const COMMANDS: &[ServerCommand] = &[AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            acl: Categories::CONNECTION,
-            group: Group::Connection,
-            complexity: "O(1)",
-            ..spec
-        },
-    )
+    Command::new(run, Spec { acl: Categories::CONNECTION, group: Group::Connection, complexity: "O(1)", ..spec })
 }
 
 /// Commands by which a stranger may begin.
@@ -49,9 +41,7 @@ fn ping(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Err(CmdError::Arity("ping".into()));
     }
     let message = call.args.opt(1);
-    let listens = srv.clients[call.caller.client.slot as usize]
-        .flags
-        .has(ClientFlags::SUBSCRIBED);
+    let listens = srv.clients[call.caller.client.slot as usize].flags.has(ClientFlags::SUBSCRIBED);
     if listens && call.reply.proto == Proto::Resp2 {
         // Who listens in RESP2 takes everything for a message: the answer has the form of one.
         call.reply.array(2);
@@ -174,9 +164,7 @@ fn hello(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             srv.clients[slot].set_name(call.arg(at + 1))?;
             at += 2;
         } else {
-            return Err(CmdError::text(
-                [b"ERR Syntax error in HELLO option '", option, b"'"].concat(),
-            ));
+            return Err(CmdError::text([b"ERR Syntax error in HELLO option '", option, b"'"].concat()));
         }
     }
     if !srv.is_authenticated(slot) {
@@ -194,9 +182,7 @@ fn protocol(version: &[u8]) -> Result<Proto, CmdError> {
         Some(2) => Ok(Proto::Resp2),
         Some(3) => Ok(Proto::Resp3),
         Some(_) => Err(CmdError::Fixed("NOPROTO unsupported protocol version")),
-        None => Err(CmdError::Fixed(
-            "ERR Protocol version is not an integer or out of range",
-        )),
+        None => Err(CmdError::Fixed("ERR Protocol version is not an integer or out of range")),
     }
 }
 
@@ -244,9 +230,7 @@ pub const SELECT: ServerCommand = row(
 
 fn select(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let Ok(index) = i32::try_from(call.args.int(1)?) else {
-        return Err(CmdError::Fixed(
-            "ERR value is out of range, value must between -2147483648 and 2147483647",
-        ));
+        return Err(CmdError::Fixed("ERR value is out of range, value must between -2147483648 and 2147483647"));
     };
     match u32::try_from(index) {
         Ok(index) if (index as usize) < srv.ks.dbs.len() => {
@@ -258,22 +242,12 @@ fn select(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     }
 }
 
-pub const QUIT: ServerCommand = row(
-    quit,
-    Spec {
-        name: "quit",
-        arity: -1,
-        flags: GREETING,
-        summary: "Closes the connection.",
-        ..Spec::BASE
-    },
-);
+pub const QUIT: ServerCommand =
+    row(quit, Spec { name: "quit", arity: -1, flags: GREETING, summary: "Closes the connection.", ..Spec::BASE });
 
 fn quit(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.ok();
-    srv.clients[call.caller.client.slot as usize]
-        .flags
-        .set(ClientFlags::CLOSE_AFTER_REPLY);
+    srv.clients[call.caller.client.slot as usize].flags.set(ClientFlags::CLOSE_AFTER_REPLY);
     Ok(())
 }
 

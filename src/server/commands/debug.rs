@@ -53,12 +53,7 @@ const fn sub(
     run: ServerHandler,
     help: &'static [&'static str],
 ) -> Subcommand {
-    Subcommand {
-        name,
-        arguments,
-        run,
-        help,
-    }
+    Subcommand { name, arguments, run, help }
 }
 
 #[rustfmt::skip]
@@ -148,11 +143,7 @@ fn debug(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 fn locality(srv: &Server, call: &Call<'_>) -> Locality {
     let stream = &srv.clients[call.caller.client.slot as usize].stream;
     let peer = stream.peer();
-    if stream.is_unix() || (peer.is_some() && is_loopback(peer)) {
-        Locality::Local
-    } else {
-        Locality::Remote
-    }
+    if stream.is_unix() || (peer.is_some() && is_loopback(peer)) { Locality::Local } else { Locality::Remote }
 }
 
 fn error(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
@@ -189,9 +180,7 @@ fn reload(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             b"NOFLUSH" => flush = false,
             b"MERGE" => {}
             _ => {
-                return Err(CmdError::Fixed(
-                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
-                ));
+                return Err(CmdError::Fixed("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
             }
         }
     }
@@ -229,9 +218,7 @@ fn populate(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         Some(size) => positive(size)?,
     };
     if size as u64 > srv.ks.settings.max_string {
-        return Err(CmdError::Fixed(
-            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-        ));
+        return Err(CmdError::Fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     let db = call.db();
     srv.ks.db_mut(db).entries.reserve(count.min(POPULATE_RESERVE_MAX));

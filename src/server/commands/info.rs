@@ -21,11 +21,7 @@ pub const INFO: ServerCommand = Command::new(
         complexity: "O(1)",
         summary: "Tells about the server: its state, its counters, its memory.",
         syntax: "[section [section ...]]",
-        tips: &[
-            "nondeterministic_output",
-            "request_policy:all_shards",
-            "response_policy:special",
-        ],
+        tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
         history: &[("7.0.0", "Several sections may be asked for at once.")],
         ..Spec::BASE
     },

@@ -11,13 +11,7 @@ use crate::server::Server;
 pub const COMMANDS: &[ServerCommand] = &[BGSAVE, LASTSAVE, SAVE];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::Server,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::Server, ..spec })
 }
 
 const IN_PROGRESS: CmdError = CmdError::Fixed("ERR Background save already in progress");
@@ -61,12 +55,7 @@ pub const BGSAVE: ServerCommand = row(
 );
 
 fn bgsave(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    if call.args.len() > 2
-        || call
-            .args
-            .opt(1)
-            .is_some_and(|arg| !arg.eq_ignore_ascii_case(b"schedule"))
-    {
+    if call.args.len() > 2 || call.args.opt(1).is_some_and(|arg| !arg.eq_ignore_ascii_case(b"schedule")) {
         return Err(CmdError::Syntax);
     }
     if srv.persistence.rdb_bgsave_in_progress() {

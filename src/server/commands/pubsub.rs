@@ -25,13 +25,7 @@ pub const COMMANDS: &[ServerCommand] = &[
 ];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::PubSub,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::PubSub, ..spec })
 }
 
 const LISTEN: Flags = PUBSUB_FLAG.or(NOSCRIPT).or(LOADING).or(STALE);

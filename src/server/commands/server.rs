@@ -15,13 +15,7 @@ use crate::sys::clock::wall_us;
 pub const COMMANDS: &[ServerCommand] = &[FLUSHALL, FLUSHDB, TIME];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::Server,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::Server, ..spec })
 }
 
 const FLUSH: Spec = Spec {

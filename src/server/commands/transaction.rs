@@ -13,14 +13,7 @@ use crate::server::exec::Counting;
 pub const COMMANDS: &[ServerCommand] = &[DISCARD, EXEC, MULTI, UNWATCH, WATCH];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
-    Command::new(
-        run,
-        Spec {
-            group: Group::Transactions,
-            acl: Categories::TRANSACTION,
-            ..spec
-        },
-    )
+    Command::new(run, Spec { group: Group::Transactions, acl: Categories::TRANSACTION, ..spec })
 }
 
 const ALWAYS: Flags = NOSCRIPT.or(LOADING).or(STALE).or(FAST).or(ALLOW_BUSY);
@@ -140,11 +133,7 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Err(CmdError::Fixed("ERR EXEC without MULTI"));
     }
     let changed = flags.has(ClientFlags::DIRTY_CAS) || srv.watched_key_expired(slot);
-    let queue = srv.clients[slot]
-        .transaction
-        .take()
-        .map(|t| t.queue)
-        .unwrap_or_default();
+    let queue = srv.clients[slot].transaction.take().map(|t| t.queue).unwrap_or_default();
     srv.discard_transaction(slot);
     if flags.has(ClientFlags::DIRTY_EXEC) {
         return Err(CmdError::ExecAbort);
@@ -156,10 +145,7 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.array(queue.len());
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
-        let caller = Caller {
-            origin: Origin::Exec,
-            ..srv.clients[slot].caller(slot)
-        };
+        let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
         srv.call(row, Args::of(&argv), caller, Counting::Yes, call.reply, call.fx);
     }
     Ok(())
@@ -170,9 +156,7 @@ impl Server {
     pub fn discard_transaction(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
         client.transaction = None;
-        client.flags.clear(ClientFlags(
-            ClientFlags::MULTI.0 | ClientFlags::DIRTY_CAS.0 | ClientFlags::DIRTY_EXEC.0,
-        ));
+        client.flags.clear(ClientFlags(ClientFlags::MULTI.0 | ClientFlags::DIRTY_CAS.0 | ClientFlags::DIRTY_EXEC.0));
         self.unwatch(slot);
     }
 

@@ -10,12 +10,7 @@ use crate::sys::clock;
 
 pub fn commands(srv: &Server, out: &mut Text) {
     for (_, row) in srv.registry.rows() {
-        let RowStats {
-            calls,
-            ticks,
-            rejected,
-            failed,
-        } = row.stats;
+        let RowStats { calls, ticks, rejected, failed } = row.stats;
         if calls == 0 && rejected == 0 && failed == 0 {
             continue;
         }
@@ -32,9 +27,6 @@ pub fn commands(srv: &Server, out: &mut Text) {
 
 pub fn errors(srv: &Server, out: &mut Text) {
     for (prefix, count) in &srv.stats.errors {
-        out.line(
-            format_args!("errorstat_{}", prefix.escape_ascii()),
-            format_args!("count={count}"),
-        );
+        out.line(format_args!("errorstat_{}", prefix.escape_ascii()), format_args!("count={count}"));
     }
 }

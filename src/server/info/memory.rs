@@ -18,10 +18,7 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.bytes("used_memory", used);
     out.bytes("used_memory_rss", rss);
     out.bytes("used_memory_peak", peak);
-    out.line(
-        "used_memory_peak_perc",
-        format_args!("{:.2}%", ratio(used, peak) * 100.0),
-    );
+    out.line("used_memory_peak_perc", format_args!("{:.2}%", ratio(used, peak) * 100.0));
     let clients = client_memory(srv);
     data_and_overhead(srv, used, clients, out);
     let allocator = allocator(out);
@@ -56,10 +53,7 @@ fn data_and_overhead(srv: &Server, used: u64, clients: u64, out: &mut Text) {
     out.line("used_memory_startup", startup);
     out.line("used_memory_dataset", dataset);
     let grown = used.saturating_sub(startup);
-    out.line(
-        "used_memory_dataset_perc",
-        format_args!("{:.2}%", (ratio(dataset, grown) * 100.0).min(100.0)),
-    );
+    out.line("used_memory_dataset_perc", format_args!("{:.2}%", (ratio(dataset, grown) * 100.0).min(100.0)));
 }
 
 /// What connections hold: themselves, bytes that wait to be parsed, replies that wait to be written.

@@ -32,13 +32,7 @@ struct Section {
 }
 
 const fn section(name: &'static str, title: &'static str, write: fn(&Server, &mut Text)) -> Section {
-    Section {
-        name,
-        alias: name,
-        title,
-        default: true,
-        write,
-    }
+    Section { name, alias: name, title, default: true, write }
 }
 
 const SECTIONS: [Section; 13] = [
@@ -49,19 +43,10 @@ const SECTIONS: [Section; 13] = [
     section("stats", "Stats", stats::write),
     section("replication", "Replication", replication::write),
     section("cpu", "CPU", process::cpu),
-    Section {
-        alias: "module_list",
-        ..section("modules", "Modules", |_, _| ())
-    },
-    Section {
-        default: false,
-        ..section("commandstats", "Commandstats", commandstats::commands)
-    },
+    Section { alias: "module_list", ..section("modules", "Modules", |_, _| ()) },
+    Section { default: false, ..section("commandstats", "Commandstats", commandstats::commands) },
     section("errorstats", "Errorstats", commandstats::errors),
-    Section {
-        default: false,
-        ..section("latencystats", "Latencystats", |_, _| ())
-    },
+    Section { default: false, ..section("latencystats", "Latencystats", |_, _| ()) },
     section("cluster", "Cluster", replication::cluster),
     section("keyspace", "Keyspace", stats::keyspace),
 ];

@@ -70,11 +70,8 @@ pub fn facts(srv: &Server) -> PersistenceFacts {
 
 pub fn write(srv: &Server, out: &mut Text) {
     let facts = facts(srv);
-    let percent = if facts.keys_total == 0 {
-        0.0
-    } else {
-        100.0 * facts.keys_processed as f64 / facts.keys_total as f64
-    };
+    let percent =
+        if facts.keys_total == 0 { 0.0 } else { 100.0 * facts.keys_processed as f64 / facts.keys_total as f64 };
     out.flag("loading", facts.loading.is_some());
     out.numbers(&[
         ("async_loading", 0),
@@ -90,10 +87,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("rdb_bgsave_in_progress", facts.bgsave_running as u64),
     ]);
     out.line("rdb_last_save_time", facts.last_save_s);
-    out.line(
-        "rdb_last_bgsave_status",
-        if facts.last_bgsave_ok { "ok" } else { "err" },
-    );
+    out.line("rdb_last_bgsave_status", if facts.last_bgsave_ok { "ok" } else { "err" });
     out.line("rdb_last_bgsave_time_sec", facts.last_bgsave_time_s.unwrap_or(-1));
     out.line("rdb_current_bgsave_time_sec", facts.current_bgsave_time_s.unwrap_or(-1));
     out.numbers(&[
@@ -111,11 +105,7 @@ pub fn write(srv: &Server, out: &mut Text) {
 
 /// There is none, so nothing has happened to it.
 fn append_only_file(out: &mut Text) {
-    out.numbers(&[
-        ("aof_enabled", 0),
-        ("aof_rewrite_in_progress", 0),
-        ("aof_rewrite_scheduled", 0),
-    ]);
+    out.numbers(&[("aof_enabled", 0), ("aof_rewrite_in_progress", 0), ("aof_rewrite_scheduled", 0)]);
     out.line("aof_last_rewrite_time_sec", -1);
     out.line("aof_current_rewrite_time_sec", -1);
     out.line("aof_last_bgrewrite_status", "ok");
@@ -133,13 +123,6 @@ fn progress(loading: &Loading, now_s: i64, out: &mut Text) {
     out.line("loading_total_bytes", total);
     out.line("loading_rdb_used_mem", loading.writer_memory);
     out.line("loading_loaded_bytes", done);
-    out.hundredths(
-        "loading_loaded_perc",
-        if total == 0 {
-            0.0
-        } else {
-            100.0 * done as f64 / total as f64
-        },
-    );
+    out.hundredths("loading_loaded_perc", if total == 0 { 0.0 } else { 100.0 * done as f64 / total as f64 });
     out.line("loading_eta_seconds", eta);
 }

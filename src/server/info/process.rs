@@ -24,16 +24,9 @@ const LRU_CLOCK_MASK: i64 = (1 << 24) - 1;
 
 pub fn server(srv: &Server, out: &mut Text) {
     let id = &srv.identity;
-    let build = crc64::update(
-        0,
-        [REDSTART_VERSION, GIT_SHA1, std::env::consts::ARCH].concat().as_bytes(),
-    );
+    let build = crc64::update(0, [REDSTART_VERSION, GIT_SHA1, std::env::consts::ARCH].concat().as_bytes());
     let uptime = srv.clock.mono_us().saturating_sub(id.started_mono_us) / 1_000_000;
-    let mode = if srv.config.cluster_enabled {
-        "cluster"
-    } else {
-        "standalone"
-    };
+    let mode = if srv.config.cluster_enabled { "cluster" } else { "standalone" };
     let lines: &[(&str, &dyn Display)] = &[
         ("redis_version", &REDIS_VERSION),
         ("redstart_version", &REDSTART_VERSION),
@@ -76,10 +69,7 @@ fn listeners(srv: &Server, out: &mut Text) {
         count += 1;
     }
     if !config.unixsocket.is_empty() {
-        out.line(
-            format_args!("listener{count}"),
-            format_args!("name=unix,bind={}", config.unixsocket),
-        );
+        out.line(format_args!("listener{count}"), format_args!("name=unix,bind={}", config.unixsocket));
     }
 }
 

@@ -44,14 +44,8 @@ fn traffic(srv: &Server, out: &mut Text) {
         ("total_net_repl_input_bytes", 0),
         ("total_net_repl_output_bytes", 0),
     ]);
-    out.hundredths(
-        "instantaneous_input_kbps",
-        rates.input_bytes.per_second() as f64 / 1024.0,
-    );
-    out.hundredths(
-        "instantaneous_output_kbps",
-        rates.output_bytes.per_second() as f64 / 1024.0,
-    );
+    out.hundredths("instantaneous_input_kbps", rates.input_bytes.per_second() as f64 / 1024.0);
+    out.hundredths("instantaneous_output_kbps", rates.output_bytes.per_second() as f64 / 1024.0);
     out.hundredths("instantaneous_input_repl_kbps", 0.0);
     out.hundredths("instantaneous_output_repl_kbps", 0.0);
     out.numbers(&[
@@ -69,10 +63,7 @@ fn keys(srv: &Server, out: &mut Text) {
     // The index of deadlines is exact: no key is overdue without its being known.
     out.hundredths("expired_stale_perc", 0.0);
     out.line("expired_time_cap_reached_count", stats.expire_slices_cut);
-    out.line(
-        "expire_cycle_cpu_milliseconds",
-        clock::ticks_to_ns(stats.expire_ticks) / 1_000_000,
-    );
+    out.line("expire_cycle_cpu_milliseconds", clock::ticks_to_ns(stats.expire_ticks) / 1_000_000);
     out.line("expire_lag_ms", lag);
     out.numbers(&[
         ("evicted_keys", stats.evicted_keys),
@@ -90,9 +81,7 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
     // A container's row counts nothing; each call is in the row that ran.
     let in_commands = srv.registry.rows().map(|(_, row)| row.stats.ticks).sum();
     let turns_per_second = stats.rates.turns.per_second();
-    let turn_us = us(stats.rates.busy_ticks.per_second())
-        .checked_div(turns_per_second)
-        .unwrap_or(0);
+    let turn_us = us(stats.rates.busy_ticks.per_second()).checked_div(turns_per_second).unwrap_or(0);
     out.numbers(&[
         ("unexpected_error_replies", stats.unexpected_error_replies),
         ("total_error_replies", stats.error_replies),
@@ -101,14 +90,8 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
         ("total_writes_processed", stats.writes_processed),
         ("io_threaded_reads_processed", 0),
         ("io_threaded_writes_processed", 0),
-        (
-            "client_query_buffer_limit_disconnections",
-            stats.query_buffer_limit_disconnections,
-        ),
-        (
-            "client_output_buffer_limit_disconnections",
-            stats.output_buffer_limit_disconnections,
-        ),
+        ("client_query_buffer_limit_disconnections", stats.query_buffer_limit_disconnections),
+        ("client_output_buffer_limit_disconnections", stats.output_buffer_limit_disconnections),
         ("reply_buffer_shrinks", 0),
         ("reply_buffer_expands", 0),
         ("eventloop_cycles", srv.turn.turns),
@@ -127,9 +110,6 @@ pub fn keyspace(srv: &Server, out: &mut Text) {
     let now = srv.clock.now();
     for (id, db) in srv.ks.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         let (keys, expires, ttl) = (db.len(), db.volatile(), db.average_ttl(now));
-        out.line(
-            format_args!("db{id}"),
-            format_args!("keys={keys},expires={expires},avg_ttl={ttl}"),
-        );
+        out.line(format_args!("db{id}"), format_args!("keys={keys},expires={expires},avg_ttl={ttl}"));
     }
 }

@@ -240,17 +240,11 @@ impl Server {
     /// Unlinks a file that may be large: its blocks are freed by the last close, which is left to the other thread.
     fn remove_in_background(&self, path: &Path) {
         // Never waiting: what has this name could be a pipe.
-        let open = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(path);
+        let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
         // It may be gone already.
         let _ = std::fs::remove_file(path);
         if let Ok(file) = open {
-            self.bio.submit(Job::Close {
-                fd: file.into(),
-                fsync: false,
-            });
+            self.bio.submit(Job::Close { fd: file.into(), fsync: false });
         }
     }
 }
@@ -297,13 +291,7 @@ impl Copies {
 
 impl Reporter {
     fn new(pipe: ReportWriter, total: u64) -> Reporter {
-        Reporter {
-            pipe,
-            keys: 0,
-            total,
-            sent_ns: 0,
-            cow: Copies::default(),
-        }
+        Reporter { pipe, keys: 0, total, sent_ns: 0, cow: Copies::default() }
     }
 
     fn progress(&mut self, keys: u64) {
@@ -325,12 +313,8 @@ impl Reporter {
     }
 
     fn send(&mut self, finished: bool) {
-        let report = ChildReport {
-            cow_bytes: self.cow.bytes,
-            keys_processed: self.keys,
-            keys_total: self.total,
-            finished,
-        };
+        let report =
+            ChildReport { cow_bytes: self.cow.bytes, keys_processed: self.keys, keys_total: self.total, finished };
         if let Err(error) = self.pipe.send(&report) {
             // Nobody is there to hear: the server has gone.
             let text = format!("Child failed reporting info to parent, exiting. {}", reason(&error));

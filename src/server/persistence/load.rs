@@ -78,10 +78,7 @@ impl Server {
         self.remove_leftovers();
         let began = clock::monotonic_ns();
         let path = self.data_folder().join(&self.config.dbfilename);
-        let manner = Manner {
-            merge: false,
-            serve: true,
-        };
+        let manner = Manner { merge: false, serve: true };
         match self.load_file(&path, manner) {
             Ok(true) if self.persistence.loading.is_none() => {
                 let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
@@ -134,11 +131,7 @@ impl Server {
             serve_every: self.config.loading_process_events_interval_bytes.max(1),
         };
         loader.serve_at = loader.serve_every;
-        let options = ReadOptions {
-            checksum: self.config.rdbchecksum,
-            limit: Some(size),
-            ..ReadOptions::default()
-        };
+        let options = ReadOptions { checksum: self.config.rdbchecksum, limit: Some(size), ..ReadOptions::default() };
         let mut reader = Reader::new(file, options);
         match loader.run(self, &mut reader) {
             Ok(()) => {
@@ -306,10 +299,7 @@ fn aux(srv: &mut Server, name: &[u8], value: &[u8]) {
         b"ctime" => log::info!("RDB age {} seconds", (srv.clock.now().secs() - number()).max(0)),
         b"used-mem" => {
             let bytes = number().max(0);
-            log::info!(
-                "RDB memory usage when created {:.2} Mb",
-                bytes as f64 / (1 << 20) as f64
-            );
+            log::info!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1 << 20) as f64);
             if let Some(loading) = &mut srv.persistence.loading {
                 loading.loading_rdb_used_mem = bytes as u64;
             }
@@ -342,10 +332,7 @@ fn report_damage(path: &Path, reader: &Reader<File>, error: &RdbError) {
         if let Some(key) = key {
             log::warn!("[additional info] Reading key '{}'", key.escape_ascii());
         }
-        log::warn!(
-            "[additional info] Reading type {code} ({})",
-            type_name(code).unwrap_or("unknown")
-        );
+        log::warn!("[additional info] Reading type {code} ({})", type_name(code).unwrap_or("unknown"));
     }
     log::warn!("The file {} was not changed.", path.display());
 }

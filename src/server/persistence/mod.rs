@@ -123,11 +123,8 @@ impl Server {
             return;
         }
         let unsaved = now - state.rdb_last_save_time;
-        let due = self
-            .config
-            .save
-            .iter()
-            .find(|point| self.exec.dirty >= point.changes && unsaved > point.seconds as i64);
+        let due =
+            self.config.save.iter().find(|point| self.exec.dirty >= point.changes && unsaved > point.seconds as i64);
         if let Some(point) = due {
             log::info!("{} changes in {} seconds. Saving...", point.changes, point.seconds);
         } else if !state.bgsave_scheduled {

@@ -70,11 +70,7 @@ impl<'a> Snapshot<'a> {
             },
             kept,
             key_delay: config.rdb_key_save_delay,
-            sync_every: if config.rdb_save_incremental_fsync {
-                SYNC_EVERY
-            } else {
-                0
-            },
+            sync_every: if config.rdb_save_incremental_fsync { SYNC_EVERY } else { 0 },
             created: Millis(clock::wall_us() / 1000),
             used_memory: srv.used_memory() as u64,
         }
@@ -82,10 +78,7 @@ impl<'a> Snapshot<'a> {
 
     /// Writes the file by way of `temp`. `progress` hears of the keys written so far.
     pub fn write(&self, temp: &Path, mut progress: impl FnMut(u64)) -> Result<(), SaveError> {
-        let file = create(temp).map_err(|error| SaveError::Open {
-            temp: temp.to_owned(),
-            error,
-        })?;
+        let file = create(temp).map_err(|error| SaveError::Open { temp: temp.to_owned(), error })?;
         let written = self.write_and_rename(file, temp, &mut progress);
         if written.is_err() {
             // It may be there or not, depending on how far it came.
@@ -105,20 +98,13 @@ impl<'a> Snapshot<'a> {
                 let temp = temp.to_owned();
                 SaveError::Move { temp, target, error }
             } else {
-                SaveError::Write {
-                    step: "fsyncFileDir",
-                    error,
-                }
+                SaveError::Write { step: "fsyncFileDir", error }
             }
         })
     }
 
     fn write_items(&self, file: File, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
-        let sink = Sink {
-            file,
-            unsynced: 0,
-            sync_every: self.sync_every,
-        };
+        let sink = Sink { file, unsynced: 0, sync_every: self.sync_every };
         let mut writer = Writer::new(sink, self.options);
         writer.aux_fields(&AuxFields {
             redis_version: REDIS_VERSION,
@@ -204,10 +190,7 @@ pub(super) struct KeyDelay {
 
 impl KeyDelay {
     pub fn new(delay: i32) -> KeyDelay {
-        KeyDelay {
-            delay,
-            rng: Rng::new(std::process::id() as u64),
-        }
+        KeyDelay { delay, rng: Rng::new(std::process::id() as u64) }
     }
 
     #[inline]

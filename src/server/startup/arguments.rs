@@ -35,24 +35,14 @@ Examples:
 ";
 
 pub fn understand(argv: &[OsString]) -> Asked {
-    let program = argv
-        .first()
-        .and_then(|a| Path::new(a).file_name())
-        .unwrap_or_default()
-        .to_string_lossy();
+    let program = argv.first().and_then(|a| Path::new(a).file_name()).unwrap_or_default().to_string_lossy();
     if let Some(text) = other_program(&program) {
         return Asked::Refuse(text);
     }
     let args: Vec<&[u8]> = argv.iter().skip(1).map(|a| a.as_bytes()).collect();
     match args.as_slice() {
-        [b"-v" | b"--version", ..] => Asked::Say {
-            text: version::line(),
-            code: 0,
-        },
-        [b"-h" | b"--help", ..] => Asked::Say {
-            text: USAGE.to_owned(),
-            code: 1,
-        },
+        [b"-v" | b"--version", ..] => Asked::Say { text: version::line(), code: 0 },
+        [b"-h" | b"--help", ..] => Asked::Say { text: USAGE.to_owned(), code: 1 },
         [b"--check-config", rest @ ..] => check_config(rest),
         [b"--test-memory", ..] | [b"--check-system", ..] => {
             Asked::Refuse(format!("{} is not part of this release yet.", args[0].escape_ascii()))
@@ -78,14 +68,8 @@ fn other_program(name: &str) -> Option<String> {
 fn check_config(rest: &[&[u8]]) -> Asked {
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
     match rest {
-        [file] => Asked::Check {
-            file: text(file),
-            fix: false,
-        },
-        [file, b"--fix"] | [b"--fix", file] => Asked::Check {
-            file: text(file),
-            fix: true,
-        },
+        [file] => Asked::Check { file: text(file), fix: false },
+        [file, b"--fix"] | [b"--fix", file] => Asked::Check { file: text(file), fix: true },
         _ => Asked::Refuse("Usage: redis-server --check-config /path/to/redis.conf [--fix]".to_owned()),
     }
 }

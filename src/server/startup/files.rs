@@ -29,9 +29,7 @@ pub fn load(line: &CommandLine) -> Result<Source, Refusal> {
     }
     if line.stdin {
         let mut text = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut text)
-            .map_err(|e| format!("Can't read standard input: {e}"))?;
+        std::io::stdin().read_to_end(&mut text).map_err(|e| format!("Can't read standard input: {e}"))?;
         parse::parse_lines(&text, parse::STDIN, &mut loader, &mut read_include);
     }
     parse::parse_lines(&line.options, parse::ARGUMENTS, &mut loader, &mut read_include);
@@ -45,32 +43,19 @@ pub fn load(line: &CommandLine) -> Result<Source, Refusal> {
 /// The message for a main file that cannot be read, with the nearest name that exists.
 fn missing(name: &str, error: &str) -> Refusal {
     let path = Path::new(name);
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names: Vec<String> = fs::read_dir(folder)
-        .map(|dir| {
-            dir.flatten()
-                .map(|e| e.file_name().to_string_lossy().into_owned())
-                .collect()
-        })
+        .map(|dir| dir.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
     let wanted = path.file_name().unwrap_or_default().to_string_lossy();
     let near = repair::nearest(wanted.as_bytes(), names.iter().map(String::as_str));
-    let hint = near.map_or_else(String::new, |n| {
-        format!("\nDid you mean '{}'?", folder.join(n).display())
-    });
+    let hint = near.map_or_else(String::new, |n| format!("\nDid you mean '{}'?", folder.join(n).display()));
     format!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\nCan't open config file '{name}': {error}{hint}")
 }
 
 fn read_include(include: Include<'_>) -> Result<Vec<(String, Vec<u8>)>, String> {
     let path = Path::new(include.dir).join(include.pattern);
-    let paths = if include.pattern.contains(['*', '?', '[']) {
-        expand(&path)
-    } else {
-        vec![path]
-    };
+    let paths = if include.pattern.contains(['*', '?', '[']) { expand(&path) } else { vec![path] };
     let read = |p: PathBuf| match fs::read(&p) {
         Ok(text) => Ok((p.display().to_string(), text)),
         Err(error) => Err(format!("Can't open config file '{}': {error}", p.display())),
@@ -88,16 +73,8 @@ fn expand(pattern: &Path) -> Vec<PathBuf> {
             continue;
         }
         let matching = |folder: &PathBuf| -> Vec<PathBuf> {
-            let open = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            };
-            let names = fs::read_dir(open)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|e| e.file_name());
+            let open = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let names = fs::read_dir(open).into_iter().flatten().flatten().map(|e| e.file_name());
             let wanted = |n: &std::ffi::OsString| {
                 let name = n.to_string_lossy();
                 let hidden = name.starts_with('.') && !text.starts_with('.');
@@ -155,11 +132,7 @@ fn replace(file: &str, text: &[u8]) -> std::io::Result<()> {
 }
 
 fn facts(config: &Config) -> check::Facts {
-    let folder = if config.dir.is_empty() {
-        Path::new(".")
-    } else {
-        Path::new(&config.dir)
-    };
+    let folder = if config.dir.is_empty() { Path::new(".") } else { Path::new(&config.dir) };
     let dir_problem = match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => None,
         Ok(_) => Some(format!("'{}' is not a folder", folder.display())),
@@ -177,13 +150,8 @@ fn facts(config: &Config) -> check::Facts {
 /// Makes `dir` the working folder, and an absolute path.
 pub fn enter_dir(config: &mut Config) -> Result<(), Refusal> {
     if !config.dir.is_empty() {
-        std::env::set_current_dir(&config.dir).map_err(|error| {
-            format!(
-                "Can't chdir to '{}': {error} (as user {})",
-                config.dir,
-                process::user_name()
-            )
-        })?;
+        std::env::set_current_dir(&config.dir)
+            .map_err(|error| format!("Can't chdir to '{}': {error} (as user {})", config.dir, process::user_name()))?;
     }
     let here = std::env::current_dir().map_err(|e| format!("Can't tell the working folder: {e}"))?;
     config.dir = here.to_string_lossy().into_owned();

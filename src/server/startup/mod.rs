@@ -151,11 +151,7 @@ pub fn open_log(config: &Config) -> Result<(), Refusal> {
         max_size: config.logfile_max_size,
     };
     server_log::init(options).map_err(|error| {
-        format!(
-            "Can't open the log file: {error} (logfile '{}', as user {})",
-            config.logfile,
-            process::user_name()
-        )
+        format!("Can't open the log file: {error} (logfile '{}', as user {})", config.logfile, process::user_name())
     })
 }
 

@@ -28,8 +28,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
     let mut net = Reactor::new().map_err(|e| format!("Can't create the event loop: {e}"))?;
     if let Some(fd) = signals::wake_fd() {
         use std::os::fd::AsRawFd;
-        net.add_fd(fd.as_raw_fd(), Route::Wake)
-            .map_err(|e| format!("Can't watch for signals: {e}"))?;
+        net.add_fd(fd.as_raw_fd(), Route::Wake).map_err(|e| format!("Can't watch for signals: {e}"))?;
     }
     let clock = Clock::new();
     let mut registry = Registry::new();
@@ -75,10 +74,7 @@ fn rename_commands(config: &Config, registry: &mut Registry) -> Result<(), Refus
             return Err(format!("rename-command: no such command '{}'", old.escape_ascii()));
         }
         if !registry.rename(old, new) {
-            return Err(format!(
-                "rename-command: target command name '{}' already exists",
-                new.escape_ascii()
-            ));
+            return Err(format!("rename-command: target command name '{}' already exists", new.escape_ascii()));
         }
     }
     Ok(())
@@ -140,10 +136,7 @@ pub fn open_tcp(config: &Config) -> Result<Vec<Listener>, Refusal> {
 /// This machine has no such address, or not the family.
 fn absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
-        || matches!(
-            error.raw_os_error(),
-            Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT)
-        )
+        || matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT))
 }
 
 /// The pidfile and the title: what the process shows of itself.
@@ -195,9 +188,7 @@ impl Server {
             ("{config-file}", self.identity.config_file.clone()),
         ];
         let template = self.config.proc_title_template.clone();
-        let title = fields
-            .iter()
-            .fold(template, |text, (name, value)| text.replace(name, value));
+        let title = fields.iter().fold(template, |text, (name, value)| text.replace(name, value));
         title.trim_end().to_owned()
     }
 }

@@ -19,16 +19,13 @@ pub fn not_built(config: &Config) -> Result<(), Refusal> {
         (config.replicaof.is_some(), "replicaof: replication"),
         (config.cluster_enabled, "cluster-enabled yes: cluster mode"),
         (config.tls_port != 0, "tls-port: TLS"),
-        (
-            !config.aclfile.is_empty() || !config.user.is_empty(),
-            "user, aclfile: access control lists",
-        ),
+        (!config.aclfile.is_empty() || !config.user.is_empty(), "user, aclfile: access control lists"),
         (!config.loadmodule.is_empty(), "loadmodule: modules"),
     ];
     match asked.iter().find(|(wanted, _)| *wanted) {
-        Some((_, what)) => Err(format!(
-            "{what} is not part of this release yet. Remove the directive to start without."
-        )),
+        Some((_, what)) => {
+            Err(format!("{what} is not part of this release yet. Remove the directive to start without."))
+        }
         None => Ok(()),
     }
 }

@@ -38,10 +38,7 @@ pub(super) fn addresses(instruction: Option<usize>) -> usize {
         frames.len += 1;
         0
     }
-    let mut frames = Frames {
-        at: [0; MAX_FRAMES],
-        len: 0,
-    };
+    let mut frames = Frames { at: [0; MAX_FRAMES], len: 0 };
     // SAFETY: the callback fits the argument, which outlives the call.
     unsafe { _Unwind_Backtrace(each, (&raw mut frames).cast()) };
     let all = &frames.at[..frames.len];
@@ -129,10 +126,7 @@ pub(super) fn registers(context: &libc::ucontext_t) {
     raw("\n------ REGISTERS ------\n");
     for (n, (name, register)) in NAMES.iter().enumerate() {
         let end = if n % 2 == 1 || n + 1 == NAMES.len() { "\n" } else { " " };
-        text(format_args!(
-            "{name}:{:016x}{end}",
-            context.uc_mcontext.gregs[*register as usize]
-        ));
+        text(format_args!("{name}:{:016x}{end}", context.uc_mcontext.gregs[*register as usize]));
     }
     stack(context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize);
 }
@@ -143,10 +137,7 @@ pub(super) fn registers(context: &libc::ucontext_t) {
     for (n, value) in context.uc_mcontext.regs.iter().enumerate() {
         text(format_args!("X{n:<2}:{value:016x}\n"));
     }
-    text(format_args!(
-        "SP :{:016x}\nPC :{:016x}\n",
-        context.uc_mcontext.sp, context.uc_mcontext.pc
-    ));
+    text(format_args!("SP :{:016x}\nPC :{:016x}\n", context.uc_mcontext.sp, context.uc_mcontext.pc));
     stack(context.uc_mcontext.sp as usize);
 }
 
@@ -158,22 +149,13 @@ pub(super) fn registers(_: &libc::ucontext_t) {
 fn stack(pointer: usize) {
     let mut words = [0usize; 16];
     let bytes = size_of_val(&words);
-    let local = libc::iovec {
-        iov_base: words.as_mut_ptr().cast(),
-        iov_len: bytes,
-    };
-    let remote = libc::iovec {
-        iov_base: pointer as *mut c_void,
-        iov_len: bytes,
-    };
+    let local = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: bytes };
+    let remote = libc::iovec { iov_base: pointer as *mut c_void, iov_len: bytes };
     // SAFETY: `local` is the array; a bad `remote` makes the kernel refuse, or stop short.
     let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
     let whole = usize::try_from(read).unwrap_or(0) / size_of::<usize>();
     for (n, word) in words[..whole].iter().enumerate().rev() {
-        text(format_args!(
-            "({:016x}) -> {word:016x}\n",
-            pointer + n * size_of::<usize>()
-        ));
+        text(format_args!("({:016x}) -> {word:016x}\n", pointer + n * size_of::<usize>()));
     }
 }
 
@@ -187,9 +169,6 @@ mod tests {
                      \x20            at ./src/sys/crash.rs:9:9\n\
                      \x20  2: <unknown>\n   3: black_box<usize>\n             at /rustc/1/hint.rs:1:1\n\
                      \x20  4: redstart::server::debug_command\n             at ./src/server/x.rs:3:4\n   5: main\n";
-        assert_eq!(
-            compact(trace),
-            "<unknown>\nredstart::server::debug_command at ./src/server/x.rs:3:4\nmain\n"
-        );
+        assert_eq!(compact(trace), "<unknown>\nredstart::server::debug_command at ./src/server/x.rs:3:4\nmain\n");
     }
 }

@@ -8,11 +8,7 @@ use crate::sys::log::LogOptions;
 fn report_of(name: &str, enabled: bool, crash: impl FnOnce()) -> (i32, String) {
     let path = std::env::temp_dir().join(format!("redstart-crash-{name}-{}", std::process::id()));
     let code = in_child(|| {
-        log::init(LogOptions {
-            file: Some(path.clone()),
-            ..LogOptions::default()
-        })
-        .unwrap();
+        log::init(LogOptions { file: Some(path.clone()), ..LogOptions::default() }).unwrap();
         install("7.0.15", enabled);
         register_section("INFO OUTPUT", || "# Server\nredis_version:7.0.15".to_string());
         register_section("CONFIG DEBUG OUTPUT", || "lazyfree-lazy-eviction no\n".to_string());
@@ -27,9 +23,7 @@ fn report_of(name: &str, enabled: bool, crash: impl FnOnce()) -> (i32, String) {
 fn assert_in_order(report: &str, parts: &[&str]) {
     let mut rest = report;
     for part in parts {
-        let at = rest
-            .find(part)
-            .unwrap_or_else(|| panic!("{part:?} is missing, or too early, in\n{report}"));
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing, or too early, in\n{report}"));
         rest = &rest[at + part.len()..];
     }
 }
@@ -65,10 +59,7 @@ fn a_fault_is_reported_and_then_happens() {
     );
     assert_eq!(report.matches("STACK TRACE").count(), 1);
     assert!(!report.contains("Killed by PID"));
-    assert!(
-        !report.contains("on_signal"),
-        "the report's own frames are left out\n{report}"
-    );
+    assert!(!report.contains("on_signal"), "the report's own frames are left out\n{report}");
 }
 
 #[test]
@@ -78,10 +69,7 @@ fn a_signal_from_a_process_names_it() {
         unsafe { libc::kill(libc::getpid(), libc::SIGABRT) };
     });
     assert_eq!(code, 1000 + libc::SIGABRT);
-    assert_in_order(
-        &report,
-        &["crashed by signal: 6, si_code: 0\n", " # Killed by PID: ", ", UID: "],
-    );
+    assert_in_order(&report, &["crashed by signal: 6, si_code: 0\n", " # Killed by PID: ", ", UID: "]);
     assert!(!report.contains("Accessing address"));
 }
 
@@ -112,10 +100,7 @@ fn a_panic_is_an_assertion_that_failed() {
 
 #[test]
 fn without_the_crash_log_a_fault_is_silent_and_a_panic_short() {
-    assert_eq!(
-        report_of("off", false, write_to_a_bad_address),
-        (1000 + libc::SIGSEGV, String::new())
-    );
+    assert_eq!(report_of("off", false, write_to_a_bad_address), (1000 + libc::SIGSEGV, String::new()));
     let (code, report) = report_of("off", false, || fails_an_assertion(3));
     assert_eq!(code, 1000 + libc::SIGABRT);
     assert!(report.contains("'value is 3'") && !report.contains("STACK TRACE") && !report.contains("INFO OUTPUT"));
@@ -134,12 +119,7 @@ fn a_section_that_faults_ends_the_report() {
     assert_eq!(code, 1000 + libc::SIGFPE);
     assert_in_order(
         &report,
-        &[
-            "CONFIG DEBUG OUTPUT",
-            "CLIENT LIST OUTPUT",
-            "Crashed again, by signal 11",
-            "REPORT END",
-        ],
+        &["CONFIG DEBUG OUTPUT", "CLIENT LIST OUTPUT", "Crashed again, by signal 11", "REPORT END"],
     );
     assert_eq!(report.matches("STACK TRACE").count(), 1);
 }
@@ -157,18 +137,10 @@ fn running_out_of_stack_is_reported() {
             use_alternate_stack();
             endless(0)
         };
-        std::thread::Builder::new()
-            .stack_size(1 << 20)
-            .spawn(run)
-            .unwrap()
-            .join()
-            .unwrap();
+        std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
     });
     assert_eq!(code, 1000 + libc::SIGSEGV);
-    assert_in_order(
-        &report,
-        &["crashed by signal: 11", "STACK TRACE", "too deep", "REPORT END"],
-    );
+    assert_in_order(&report, &["crashed by signal: 11", "STACK TRACE", "too deep", "REPORT END"]);
 }
 
 #[test]

@@ -14,10 +14,7 @@ fn temp_dir(name: &str) -> PathBuf {
 fn logged(name: &str, options: impl FnOnce(LogOptions) -> LogOptions, lines: impl FnOnce(&Path)) -> Vec<String> {
     let dir = temp_dir(name);
     let path = dir.join("redis.log");
-    let options = options(LogOptions {
-        file: Some(path.clone()),
-        ..LogOptions::default()
-    });
+    let options = options(LogOptions { file: Some(path.clone()), ..LogOptions::default() });
     let code = in_child(|| {
         set_role(Role::Master);
         init(options).unwrap();
@@ -35,13 +32,8 @@ fn parts(line: &str) -> String {
     let (pid, rest) = line.split_once(':').unwrap();
     assert!(pid.parse::<u32>().is_ok(), "{line}");
     let words: Vec<&str> = rest.splitn(7, ' ').collect();
-    let [role, day, month, year, time, mark, text] = words[..] else {
-        panic!("{line}")
-    };
-    assert!(
-        day.len() == 2 && month.len() == 3 && year.parse::<i32>().unwrap() >= 2024,
-        "{line}"
-    );
+    let [role, day, month, year, time, mark, text] = words[..] else { panic!("{line}") };
+    assert!(day.len() == 2 && month.len() == 3 && year.parse::<i32>().unwrap() >= 2024, "{line}");
     let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     assert_eq!(shape, "99:99:99.999");
     format!("{role} {mark} {text}")
@@ -57,18 +49,8 @@ fn every_level() {
 
 #[test]
 fn lines_have_the_form_of_redis() {
-    let lines = logged(
-        "form",
-        |o| LogOptions {
-            level: Level::Debug,
-            ..o
-        },
-        |_| every_level(),
-    );
-    assert_eq!(
-        lines.iter().map(|l| parts(l)).collect::<Vec<_>>(),
-        ["M . a 1", "M - b", "M * c", "M # d", "M # e"]
-    );
+    let lines = logged("form", |o| LogOptions { level: Level::Debug, ..o }, |_| every_level());
+    assert_eq!(lines.iter().map(|l| parts(l)).collect::<Vec<_>>(), ["M . a 1", "M - b", "M * c", "M # d", "M # e"]);
 }
 
 #[test]
@@ -87,10 +69,7 @@ fn the_level_holds_back_and_can_change() {
             log_text("not seen");
         },
     );
-    assert_eq!(
-        lines.iter().map(|l| parts(l)).collect::<Vec<_>>(),
-        ["M * c", "M # d", "M # e", "M # d", "M # e"]
-    );
+    assert_eq!(lines.iter().map(|l| parts(l)).collect::<Vec<_>>(), ["M * c", "M # d", "M # e", "M # d", "M # e"]);
 }
 
 #[test]
@@ -108,10 +87,7 @@ fn roles_and_raw_lines() {
             log_text("bare\n");
         },
     );
-    assert_eq!(
-        lines[..3].iter().map(|l| parts(l)).collect::<Vec<_>>(),
-        ["S * one", "X * two", "C # three"]
-    );
+    assert_eq!(lines[..3].iter().map(|l| parts(l)).collect::<Vec<_>>(), ["S * one", "X * two", "C # three"]);
     assert_eq!(lines[3], "bare");
 }
 
@@ -119,10 +95,7 @@ fn roles_and_raw_lines() {
 fn other_crates_speak_only_of_trouble() {
     let lines = logged(
         "crates",
-        |o| LogOptions {
-            level: Level::Debug,
-            ..o
-        },
+        |o| LogOptions { level: Level::Debug, ..o },
         |_| {
             log::trace!(target: "mio::poll", "registering event source");
             log::warn!(target: "mio::poll", "trouble");
@@ -165,10 +138,7 @@ fn a_full_file_is_rotated_but_not_by_a_child() {
         },
     );
     let last = lines.last().unwrap();
-    assert!(
-        lines.len() >= 2 && last.ends_with("xxx"),
-        "the child has appended\n{last}"
-    );
+    assert!(lines.len() >= 2 && last.ends_with("xxx"), "the child has appended\n{last}");
 }
 
 #[test]
@@ -186,20 +156,10 @@ fn the_file_is_readable_by_others_and_writable_by_us_only() {
 
 #[test]
 fn a_bad_file_or_facility_is_told() {
-    let missing = LogOptions {
-        file: Some("/nonexistent/redis.log".into()),
-        ..LogOptions::default()
-    };
+    let missing = LogOptions { file: Some("/nonexistent/redis.log".into()), ..LogOptions::default() };
     assert_eq!(init(missing).unwrap_err().kind(), io::ErrorKind::NotFound);
-    let syslog = SyslogOptions {
-        ident: "redis".into(),
-        facility: "local9".into(),
-    };
-    let error = init(LogOptions {
-        syslog: Some(syslog),
-        ..LogOptions::default()
-    })
-    .unwrap_err();
+    let syslog = SyslogOptions { ident: "redis".into(), facility: "local9".into() };
+    let error = init(LogOptions { syslog: Some(syslog), ..LogOptions::default() }).unwrap_err();
     assert!(error.to_string().contains("local9"));
 }
 
@@ -211,12 +171,7 @@ fn dates_are_those_of_the_c_library() {
         // SAFETY: all pointers are valid and the buffer's length is given.
         let len = unsafe {
             libc::gmtime_r(&secs, tm.as_mut_ptr());
-            libc::strftime(
-                text.as_mut_ptr().cast(),
-                text.len(),
-                c"%d %b %Y %H:%M:%S".as_ptr(),
-                tm.as_ptr(),
-            )
+            libc::strftime(text.as_mut_ptr().cast(), text.len(), c"%d %b %Y %H:%M:%S".as_ptr(), tm.as_ptr())
         };
         assert_eq!(Date::of(secs).to_string().as_bytes(), &text[..len], "{secs}");
     }

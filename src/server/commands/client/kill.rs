@@ -29,10 +29,7 @@ pub const KILL: ServerCommand = row(
             ("2.8.12", "Added new filter format."),
             ("2.8.12", "`ID` option."),
             ("3.2.0", "Added `master` type in for `TYPE` option."),
-            (
-                "5.0.0",
-                "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
-            ),
+            ("5.0.0", "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility."),
             ("6.2.0", "`LADDR` option."),
         ],
         ..Spec::BASE
@@ -51,14 +48,8 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    const ANY: Filter<'static> = Filter {
-        id: None,
-        kind: None,
-        addr: None,
-        laddr: None,
-        min_age: None,
-        skip_caller: true,
-    };
+    const ANY: Filter<'static> =
+        Filter { id: None, kind: None, addr: None, laddr: None, min_age: None, skip_caller: true };
 
     fn parse(args: Args<'a>) -> Result<Filter<'a>, CmdError> {
         let mut filter = Filter::ANY;
@@ -114,11 +105,7 @@ fn positive(arg: &[u8], refusal: &'static str) -> Result<u64, CmdError> {
 fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let old_form = call.args.len() == 3;
     let filter = if old_form {
-        Filter {
-            addr: Some(call.arg(2)),
-            skip_caller: false,
-            ..Filter::ANY
-        }
+        Filter { addr: Some(call.arg(2)), skip_caller: false, ..Filter::ANY }
     } else {
         Filter::parse(call.args)?
     };

@@ -32,10 +32,7 @@ pub const LIST: ServerCommand = row(
             ("2.8.12", "Added unique client `id` field."),
             ("5.0.0", "Added optional `TYPE` filter."),
             ("6.0.0", "Added `user` field."),
-            (
-                "6.2.0",
-                "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.",
-            ),
+            ("6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."),
         ],
         ..Spec::BASE
     },
@@ -144,13 +141,9 @@ struct Memory {
 impl Memory {
     fn of(client: &Client) -> Memory {
         let names = client.names.as_deref();
-        let names = names.map_or(0, |n| {
-            size_of_val(n) + n.name.capacity() + n.lib_name.capacity() + n.lib_ver.capacity()
-        });
-        let subscriptions = client
-            .subscriptions
-            .iter()
-            .flat_map(|s| s.channels.iter().chain(&s.patterns));
+        let names =
+            names.map_or(0, |n| size_of_val(n) + n.name.capacity() + n.lib_name.capacity() + n.lib_ver.capacity());
+        let subscriptions = client.subscriptions.iter().flat_map(|s| s.channels.iter().chain(&s.patterns));
         let subscriptions: usize = subscriptions.map(|name| size_of_val(name) + name.len()).sum();
         Memory {
             input: client.input.len(),
@@ -196,10 +189,7 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
     };
     let names = client.names.as_deref();
     let lib = |name: Option<&Vec<u8>>| String::from_utf8_lossy(name.map_or(b"", |n| n)).into_owned();
-    let (sub, psub) = client
-        .subscriptions
-        .as_ref()
-        .map_or((0, 0), |s| (s.channels.len(), s.patterns.len()));
+    let (sub, psub) = client.subscriptions.as_ref().map_or((0, 0), |s| (s.channels.len(), s.patterns.len()));
     let multi = match &client.transaction {
         _ if !client.flags.has(ClientFlags::MULTI) => -1,
         None => 0,
@@ -226,11 +216,7 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
         memory.reply,
         memory.reply_used,
         memory.total(),
-        if client.flags.has(ClientFlags::WRITE_BLOCKED) {
-            "rw"
-        } else {
-            "r"
-        },
+        if client.flags.has(ClientFlags::WRITE_BLOCKED) { "rw" } else { "r" },
         client.last_row.map_or("NULL", |row| srv.registry.row(row).spec.name),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         lib(names.map(|n| &n.lib_name)),

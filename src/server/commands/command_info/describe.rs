@@ -14,9 +14,7 @@ pub fn info(registry: &Registry, row: &Row, out: &mut ReplyBuf) {
     out.array(10);
     out.bulk(spec.name.as_bytes());
     out.int(spec.arity as i64);
-    let shown = Flags::NAMES
-        .iter()
-        .filter(|(flag, _)| spec.flags.has(*flag) && *flag != MAY_REPLICATE);
+    let shown = Flags::NAMES.iter().filter(|(flag, _)| spec.flags.has(*flag) && *flag != MAY_REPLICATE);
     statuses(shown.map(|(_, name)| *name), out);
     let (first, last, step) = spec.key_range();
     [first, last, step].into_iter().for_each(|n| out.int(n));
@@ -30,9 +28,7 @@ pub fn info(registry: &Registry, row: &Row, out: &mut ReplyBuf) {
         out.set(0);
     } else {
         out.array(row.subcommands.len());
-        row.subcommands
-            .iter()
-            .for_each(|id| info(registry, registry.row(*id), out));
+        row.subcommands.iter().for_each(|id| info(registry, registry.row(*id), out));
     }
 }
 
@@ -59,11 +55,7 @@ fn key_spec(keys: &KeySpec, out: &mut ReplyBuf) {
     match keys.begin {
         Begin::Index(index) => typed("index", &[("index", Value::Number(index))], out),
         Begin::Keyword { word, from } => {
-            typed(
-                "keyword",
-                &[("keyword", Value::Word(word)), ("startfrom", Value::Number(from))],
-                out,
-            );
+            typed("keyword", &[("keyword", Value::Word(word)), ("startfrom", Value::Number(from))], out);
         }
         Begin::Unknown => typed("unknown", &[], out),
     }
@@ -75,11 +67,7 @@ fn key_spec(keys: &KeySpec, out: &mut ReplyBuf) {
         }
         Find::KeyNum { count_at, first, step } => {
             let (at, first, step) = (Value::Number(count_at), Value::Number(first), Value::Number(step));
-            typed(
-                "keynum",
-                &[("keynumidx", at), ("firstkey", first), ("keystep", step)],
-                out,
-            );
+            typed("keynum", &[("keynumidx", at), ("firstkey", first), ("keystep", step)], out);
         }
         Find::Unknown => typed("unknown", &[], out),
     }
@@ -178,11 +166,7 @@ fn argument(argument: &Argument, out: &mut ReplyBuf) {
         out.len_of(index);
         count += 1;
     }
-    let texts = [
-        ("token", argument.token),
-        ("since", argument.since),
-        ("deprecated_since", argument.deprecated_since),
-    ];
+    let texts = [("token", argument.token), ("since", argument.since), ("deprecated_since", argument.deprecated_since)];
     for (name, value) in texts {
         if let Some(value) = value {
             pair(name, value, out);

@@ -70,10 +70,7 @@ struct Digester {
 
 impl Digester {
     fn new() -> Digester {
-        Digester {
-            seeds: [1, 2, 3].map(HashSeed::new),
-            buf: Vec::new(),
-        }
+        Digester { seeds: [1, 2, 3].map(HashSeed::new), buf: Vec::new() }
     }
 
     fn buffer(&self) -> Digest {
@@ -104,10 +101,7 @@ impl Digester {
         self.buf.clear();
         self.buf.extend_from_slice(&db.0.to_le_bytes());
         self.piece(entry.key());
-        value
-            .0
-            .iter()
-            .for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
+        value.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
         self.buffer()
     }
 }
@@ -154,13 +148,8 @@ pub(super) fn table_figures(srv: &mut Server, call: &mut Call<'_>) -> CmdResult 
         writeln!(text, "   {length}: {count} ({share:.2}%)").expect("a String takes all");
     }
     text.push_str("[Expires HT]\n");
-    writeln!(
-        text,
-        " number of elements: {}\n wheel bytes: {}",
-        db.volatile(),
-        db.wheel_bytes()
-    )
-    .expect("a String takes all");
+    writeln!(text, " number of elements: {}\n wheel bytes: {}", db.volatile(), db.wheel_bytes())
+        .expect("a String takes all");
     call.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
