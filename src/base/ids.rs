@@ -87,7 +87,7 @@ mod tests {
     fn other_texts_are_refused() {
         let good = "0123456789abcdef0123456789abcdef01234567";
         assert!(RunId::parse(good.as_bytes()).is_some());
-        for bad in ["", "?", &good[1..], &good.to_uppercase(), &good.replace('a', "g"), &format!("{good}0")] {
+        for bad in ["", "?", &good[1..], &good.to_ascii_uppercase(), &good.replace('a', "g"), &format!("{good}0")] {
             assert_eq!(RunId::parse(bad.as_bytes()), None, "{bad}");
         }
     }

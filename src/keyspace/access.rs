@@ -59,7 +59,7 @@ impl AccessClock {
     pub fn frequency(&self, bits: u32) -> u32 {
         let (last, counter) = (bits >> 8, bits & 0xff);
         let elapsed = (self.minutes.wrapping_sub(last)) & 0xffff;
-        let periods = if self.decay_minutes == 0 { 0 } else { elapsed / self.decay_minutes };
+        let periods = elapsed.checked_div(self.decay_minutes).unwrap_or(0);
         counter.saturating_sub(periods)
     }
 

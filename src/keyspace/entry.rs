@@ -181,12 +181,12 @@ impl<'a> EntryRef<'a> {
 
     fn raw_parts(self) -> (*mut u8, usize, usize) {
         let at = self.value_at();
-        let word = |i: usize| usize::from_ne_bytes(self.load(at + 8 * i));
+        let word = |i: usize| u64::from_ne_bytes(self.load(at + 8 * i)) as usize;
         (word(0) as *mut u8, word(1), word(2))
     }
 
     fn object_ptr(self) -> *mut Value {
-        usize::from_ne_bytes(self.load(self.value_at())) as *mut Value
+        u64::from_ne_bytes(self.load(self.value_at())) as usize as *mut Value
     }
 
     #[inline]
@@ -339,7 +339,7 @@ pub(super) unsafe fn write(at: NonNull<u8>, key: &[u8], stamp: Option<Stamp>, ac
             New::Bytes(b) if b.len() <= INLINE_MAX => pen.put_counted(b),
             New::Bytes(b) => put_vec(&mut pen, b.to_vec()),
             New::Owned(v) => put_vec(&mut pen, v),
-            New::Object(o) => pen.put(&(Box::into_raw(o) as usize).to_ne_bytes()),
+            New::Object(o) => pen.put(&(Box::into_raw(o) as u64).to_ne_bytes()),
         }
     }
 }
@@ -350,7 +350,7 @@ unsafe fn put_vec(pen: &mut Pen, vec: Vec<u8>) {
     let mut vec = std::mem::ManuallyDrop::new(vec);
     for word in [vec.as_mut_ptr() as usize, vec.len(), vec.capacity()] {
         // SAFETY: the caller's promise.
-        unsafe { pen.put(&word.to_ne_bytes()) };
+        unsafe { pen.put(&(word as u64).to_ne_bytes()) };
     }
 }
 

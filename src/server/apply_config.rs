@@ -57,10 +57,7 @@ const RULES: &[Rule] = &[
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
-    on_change(&["stop-writes-on-bgsave-error", "save"], |srv| {
-        srv.refresh_disk_alarm();
-        Ok(())
-    }),
+    on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 

@@ -105,7 +105,7 @@ fn unknown_command(srv: &Server, unknown: Unknown, args: Args<'_>) -> CmdError {
     if let Unknown::Subcommand(container) = unknown {
         let mut text = b"ERR unknown subcommand '".to_vec();
         text.extend_from_slice(clip(args.get(1), 128));
-        let container = String::from_utf8_lossy(&srv.registry.row(container).name).to_uppercase();
+        let container = String::from_utf8_lossy(&srv.registry.row(container).name).to_ascii_uppercase();
         text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
         return CmdError::text(text);
     }
