@@ -97,6 +97,13 @@ fn confirm(reply: &mut ReplyBuf, word: &[u8], name: Option<&[u8]>, left: usize) 
     reply.int(left as i64);
 }
 
+/// Where confirmations are written. They are pushes, which CLIENT REPLY OFF does not silence: then they go past the
+/// reply, straight to what the client is sent.
+fn confirmations<'a>(srv: &'a mut Server, call: &'a mut Call<'_>, slot: usize) -> &'a mut ReplyBuf {
+    let silenced = ClientFlags(ClientFlags::REPLY_OFF.0 | ClientFlags::REPLY_SKIP.0);
+    if srv.clients[slot].flags.has(silenced) { &mut srv.clients[slot].reply } else { call.reply }
+}
+
 fn words(kind: Kind) -> (&'static [u8], &'static [u8]) {
     match kind {
         Kind::Channel => (b"subscribe", b"unsubscribe"),
@@ -106,17 +113,17 @@ fn words(kind: Kind) -> (&'static [u8], &'static [u8]) {
 
 fn subscribe(srv: &mut Server, call: &mut Call<'_>, kind: Kind) -> CmdResult {
     let slot = call.caller.client.slot as usize;
-    // A RESP2 client in EXEC could not tell a message from a reply any more.
-    if call.caller.origin == Origin::Exec && call.reply.proto == crate::resp::Proto::Resp2 {
+    // A script expects one reply for each command. EXEC does too, but clients have long relied on it there.
+    if call.caller.origin == Origin::Script {
         return Err(CmdError::text(format!(
             "ERR {} isn't allowed for a DENY BLOCKING client",
-            words(kind).0.escape_ascii()
+            words(kind).0.escape_ascii().to_string().to_ascii_uppercase()
         )));
     }
     let mut own = srv.clients[slot].subscriptions.take().unwrap_or_default();
     for name in call.args.from(1) {
         srv.pubsub.subscribe(kind, call.caller.client, &mut own, name);
-        confirm(call.reply, words(kind).0, Some(name), own.count());
+        confirm(confirmations(srv, call, slot), words(kind).0, Some(name), own.count());
     }
     srv.clients[slot].subscriptions = Some(own);
     srv.clients[slot].flags.set(ClientFlags::SUBSCRIBED);
@@ -137,10 +144,10 @@ fn unsubscribe(srv: &mut Server, call: &mut Call<'_>, kind: Kind) -> CmdResult {
     };
     for name in &names {
         srv.pubsub.unsubscribe(kind, call.caller.client, &mut own, name);
-        confirm(call.reply, word, Some(name), own.count());
+        confirm(confirmations(srv, call, slot), word, Some(name), own.count());
     }
     if names.is_empty() {
-        confirm(call.reply, word, None, own.count());
+        confirm(confirmations(srv, call, slot), word, None, own.count());
     }
     if own.is_empty() {
         srv.clients[slot].flags.clear(ClientFlags::SUBSCRIBED);
