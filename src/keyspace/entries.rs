@@ -142,7 +142,6 @@ impl Entries {
         self.table.random(random).map(|h| unsafe { entry_of(h) })
     }
 
-    /// Tells the table to put off growing and shrinking while a child process shares the memory.
     /// Room for so many keys at once, when a file of known size is about to be loaded.
     pub fn reserve(&mut self, expected: usize) {
         self.table.reserve(expected);
@@ -155,6 +154,7 @@ impl Entries {
         self.table.rebalance(steps, |h| seed.hash(unsafe { entry_of(h) }.key()))
     }
 
+    /// Tells the table to put off growing and shrinking while a child process shares the memory.
     pub fn hold_back_resize(&mut self, hold: bool) {
         self.table.hold_back_resize(hold);
     }

@@ -5,7 +5,7 @@
 //! through [`Effects`](crate::call::Effects).
 //! *Invariants:* every change happens inside a [`Call`]. A key that is overdue is never seen; looking at it takes it
 //! out, with the `DEL` and the event that belong to it.
-//! *Reading order:* `entry` (bytes), `entries` (ownership), `db` (deadlines), this file (rules), `strings`.
+//! *Reading order:* `entry` (bytes), `entries` (ownership), `db` (deadlines), this file (rules).
 //! *Counterpart in C Redis:* `db.c`, `expire.c`.
 
 pub mod access;

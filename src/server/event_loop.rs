@@ -12,7 +12,7 @@ use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
 use crate::resp::{Proto, ReplyBuf};
-use crate::sys::clock::ticks;
+use crate::sys::clock::{ticks, ticks_to_ns};
 
 /// What the loop itself keeps.
 #[derive(Default)]
@@ -38,8 +38,10 @@ pub struct Loop {
     pub accept_again: bool,
 }
 
-/// Steps of work in one slice of active expiry: some 200 microseconds.
-const EXPIRE_BUDGET: usize = 1500;
+/// Steps of active expiry between two looks at the time.
+const EXPIRE_STEPS: usize = 64;
+/// How long one turn expires keys, at most.
+const EXPIRE_SLICE_NS: u64 = 200_000;
 /// The longest sleep, whatever the timers say.
 const SLEEP_MAX_US: u64 = 1_000_000;
 /// Connections accepted from one listener before others get their turn.
@@ -133,17 +135,19 @@ impl Server {
         self.free_closing();
     }
 
+    /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
-        let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
         let start = ticks();
-        self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_BUDGET, &mut fx);
-        if fx.counts.expired > 0 {
-            self.stats.expire_ticks += ticks().wrapping_sub(start);
-            self.stats.expire_slices_cut += self.turn.expiring as u64;
-        }
-        self.settle_counts(&mut fx);
-        if fx.dirty != 0 || !fx.is_quiet() {
-            self.drain_server_side(&mut fx);
+        loop {
+            let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
+            self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
+            self.settle_counts(&mut fx);
+            if fx.dirty != 0 || !fx.is_quiet() {
+                self.drain_server_side(&mut fx);
+            }
+            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
+                return;
+            }
         }
     }
 

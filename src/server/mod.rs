@@ -1,8 +1,8 @@
 //! The shell: the one place where cores and kernel meet.
 //!
 //! *Duty:* own all state in one tree ([`Server`]), run the event loop, execute commands, and carry out what they say.
-//! *Invariants:* only `exec` runs handlers; only `propagate` feeds AOF and replicas; only `event_loop::before_sleep`
-//! writes replies and frees clients; `Server` has subsystems as fields and nothing else.
+//! *Invariants:* only `exec` runs handlers; only `event_loop::before_sleep` writes replies and frees clients;
+//! `Server` has subsystems as fields and nothing else.
 //! *Reading order:* `event_loop` (one turn), `client` (bytes to commands), `dispatch` and `gates`, `exec`, then what
 //! you came for. *Counterpart in C Redis:* `server.c`, `networking.c`.
 

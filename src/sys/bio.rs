@@ -53,6 +53,9 @@ enum Message {
     Reached(SyncSender<()>),
 }
 
+/// The least favoured there is.
+const BIO_NICE: libc::c_int = 19;
+
 /// The way to hand jobs over. The counters are of the process, as there is one such thread in it.
 pub struct Bio {
     queue: Sender<Message>,
@@ -135,6 +138,10 @@ impl Job {
 }
 
 fn work(jobs: Receiver<Message>) {
+    // On a core that it shares with the loop, this thread must not take a whole time slice while a client waits.
+    // SAFETY: a call with numbers only; on Linux a `who` of 0 is the calling thread. If it is refused, the thread
+    // merely competes.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BIO_NICE) };
     crash::use_alternate_stack();
     for message in jobs {
         match message {
