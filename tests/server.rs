@@ -15,6 +15,9 @@ mod connection;
 #[path = "server/info.rs"]
 mod info;
 
+#[path = "server/crowds.rs"]
+mod crowds;
+
 #[path = "server/install.rs"]
 mod install;
 

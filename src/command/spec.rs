@@ -440,12 +440,4 @@ impl Spec {
         }
         range.unwrap_or((0, 0, 0))
     }
-
-    /// Argument index of the first key when a fixed place holds it: what a pipeline prefetches.
-    pub fn first_key(&self) -> Option<usize> {
-        match self.keys.first() {
-            Some(KeySpec { begin: Begin::Index(i), find: Find::Range { .. }, .. }) => Some(*i as usize),
-            _ => None,
-        }
-    }
 }

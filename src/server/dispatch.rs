@@ -145,10 +145,10 @@ pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
             continue;
         };
         let row = srv.registry.row(row);
-        if row.first_key == 0 || !matches!(row.run, Run::Data(_)) {
+        let (first, last, step) = row.key_range;
+        if first == 0 || !matches!(row.run, Run::Data(_)) {
             continue;
         }
-        let (first, last, step) = row.spec.key_range();
         let last = if last < 0 { args.len() as i64 + last } else { last };
         for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
             if n == PREFETCH_MAX {

@@ -29,8 +29,8 @@ pub struct Row {
     pub container: Option<RowId>,
     pub subcommands: Vec<RowId>,
     pub stats: RowStats,
-    /// Argument index of the first key, for prefetching.
-    pub first_key: u8,
+    /// First and last argument that is a key, and the step between keys; zeros when there is none at a fixed place.
+    pub key_range: (i64, i64, i64),
 }
 
 /// INFO commandstats of one row. Time in ticks of the time-stamp counter.
@@ -88,7 +88,7 @@ impl Registry {
             container: None,
             subcommands: Vec::new(),
             stats: RowStats::default(),
-            first_key: spec.first_key().map_or(0, |i| i.min(255) as u8),
+            key_range: spec.key_range(),
         });
     }
 
