@@ -48,6 +48,12 @@ impl Watch {
         self.keys.entry((db, key.into())).or_default().push(client);
     }
 
+    /// Whether this client's key was overdue when it was last looked at.
+    fn overdue_mark(&mut self, client: ClientRef, db: DbId, key: &[u8]) -> Option<&mut bool> {
+        let own = self.clients.get_mut(&client)?;
+        own.iter_mut().find(|((d, k), _)| *d == db && &**k == key).map(|(_, overdue)| overdue)
+    }
+
     fn remove(&mut self, client: ClientRef) {
         for (key, _) in self.clients.remove(&client).unwrap_or_default() {
             if let Some(watchers) = self.keys.get_mut(&key) {
@@ -116,15 +122,27 @@ impl Server {
         }
     }
 
-    /// A whole database was emptied or exchanged: keys that were there, or are now, have changed.
-    pub fn touch_watched_in(&mut self, db: DbId, replacement: Option<DbId>) {
-        if self.watch.is_empty() {
-            return;
-        }
+    /// Database `db` got other contents; what it had before is now in `before`. A watched key has changed unless it
+    /// was absent (or overdue from the start of the watch) and still is, absent or overdue.
+    fn watched_keys_replaced(&mut self, db: DbId, before: DbId) {
         let keys: Vec<Key> = self.watch.keys.keys().filter(|(d, _)| *d == db).cloned().collect();
         for (db, key) in keys {
-            if self.key_exists(db, &key) || replacement.is_some_and(|other| self.key_exists(other, &key)) {
-                self.touch_watchers(db, &key);
+            let (was_there, is_there) = (self.key_exists(before, &key), self.key_exists(db, &key));
+            let is_overdue = self.is_overdue(db, &key, self.clock.now());
+            if !was_there && !is_there {
+                continue;
+            }
+            for who in self.watch.keys.get(&(db, key.clone())).cloned().unwrap_or_default() {
+                let changed = match self.watch.overdue_mark(who, db, &key) {
+                    Some(overdue) if (*overdue || !was_there) && (is_overdue || !is_there) => {
+                        *overdue = is_overdue;
+                        false
+                    }
+                    _ => true,
+                };
+                if let Some(client) = self.clients.find(who).filter(|_| changed) {
+                    client.flags.set(Flags::DIRTY_CAS);
+                }
             }
         }
     }
@@ -133,13 +151,11 @@ impl Server {
         let entries = &self.ks.db(db).entries;
         entries.get(entries.hash(key), key).is_some()
     }
-}
 
-impl Server {
     /// SWAPDB exchanged two databases: for watchers, keys in both may have changed; for waiters, keys may have come.
     pub fn databases_swapped(&mut self, first: DbId, second: DbId) {
-        self.touch_watched_in(first, Some(second));
-        self.touch_watched_in(second, Some(first));
+        self.watched_keys_replaced(first, second);
+        self.watched_keys_replaced(second, first);
         for (db, key) in self.blocking.awaited_in(&[first, second]) {
             if self.key_exists(db, &key) {
                 self.blocking.note_ready(db, &key);
