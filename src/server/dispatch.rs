@@ -41,6 +41,9 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     let before = reply.len();
     begin_reply_mode(srv, slot);
     if let Err(error) = gates::pass(srv, slot, row, args) {
+        let open = srv.clients[slot].flags.has(Flags::MULTI);
+        let ends_it = open && srv.registry.row(row).spec.name == "exec";
+        let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
         refuse(srv, slot, Some(row), &error, reply);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);

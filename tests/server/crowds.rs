@@ -101,3 +101,16 @@ fn a_key_expires_on_time_among_many_that_do_not() {
     assert!(late < Duration::from_millis(400), "the event came {late:?} after the deadline");
     assert_eq!(client.ask(&["EXISTS", "short", "long:0:0"]), Reply::Int(1));
 }
+
+#[test]
+fn an_exec_that_would_take_more_memory_than_there_is_ends_the_transaction() {
+    let server = Server::start();
+    let mut client = server.client();
+    assert_eq!(client.ask(&["MULTI"]), status("OK"));
+    assert_eq!(client.ask(&["SET", "k", "v"]), status("QUEUED"));
+    assert_eq!(server.client().ask(&["CONFIG", "SET", "maxmemory", "1"]), status("OK"));
+    let text = client.ask(&["EXEC"]).text();
+    assert!(text.starts_with("EXECABORT Transaction discarded because of: OOM"), "{text}");
+    assert_eq!(client.ask(&["EXEC"]), error("ERR EXEC without MULTI"));
+    assert_eq!(client.ask(&["GET", "k"]), Reply::Nil);
+}

@@ -297,9 +297,8 @@ pub const HELP: ServerCommand = row(
 );
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    super::help(
+    crate::command::help::reply(
         call,
-        "CLIENT",
         &[
             "GETNAME",
             "    Tells the connection's name.",

@@ -300,9 +300,8 @@ pub const COMMAND_HELP: ServerCommand = row(
 );
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    super::help(
+    crate::command::help::reply(
         call,
-        "COMMAND",
         &[
             "(no subcommand)",
             "    Describes all commands.",

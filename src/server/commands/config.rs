@@ -135,9 +135,8 @@ pub const CONFIG_HELP: ServerCommand = row(
 );
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    super::help(
+    crate::command::help::reply(
         call,
-        "CONFIG",
         &[
             "GET <pattern> [<pattern> ...]",
             "    Shows the parameters that match a pattern (as of file names), with their values.",

@@ -130,7 +130,7 @@ fn debug(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     }
     if call.args.len() == 2 && call.args.is(1, "HELP") {
         let lines: Vec<&str> = SUBCOMMANDS.iter().flat_map(|s| s.help).copied().collect();
-        super::help(call, "DEBUG", &lines);
+        crate::command::help::reply(call, &lines);
         return Ok(());
     }
     let meant = |s: &&Subcommand| call.args.is(1, s.name) && s.arguments.contains(&call.args.len());

@@ -36,12 +36,3 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     shutdown::COMMANDS,
     transaction::COMMANDS,
 ];
-
-/// A HELP reply: the container's usage line, its subcommands, and HELP itself.
-pub fn help(call: &mut Call<'_>, container: &str, lines: &[&str]) {
-    call.reply.array(lines.len() + 3);
-    call.reply.status(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
-    lines.iter().for_each(|line| call.reply.status(line));
-    call.reply.status("HELP");
-    call.reply.status("    Prints this help.");
-}

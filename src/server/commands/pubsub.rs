@@ -290,9 +290,8 @@ pub const PUBSUB_HELP: ServerCommand = row(
 );
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    super::help(
+    crate::command::help::reply(
         call,
-        "PUBSUB",
         &[
             "CHANNELS [<pattern>]",
             "    Lists the channels that somebody listens to, all or those that match.",
