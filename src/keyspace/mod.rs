@@ -215,12 +215,6 @@ impl Keyspace {
         }
     }
 
-    /// Sets a string, as an integer where it is one in canonical form.
-    #[inline]
-    pub fn put_string(&mut self, key: &[u8], bytes: &[u8], expire: Expire, call: &mut Call<'_>) {
-        self.put(key, string(bytes), expire, call);
-    }
-
     /// Sets a key's value as SET does, in one lookup: an overdue key in its place expires first, a key that was not
     /// there raises `new`, and one that was counts a use. The caller raises the event of the change itself.
     #[inline]

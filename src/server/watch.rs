@@ -25,10 +25,6 @@ impl Watch {
         self.keys.is_empty()
     }
 
-    pub fn watched_keys(&self, client: ClientRef) -> usize {
-        self.clients.get(&client).map_or(0, Vec::len)
-    }
-
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
