@@ -4,8 +4,9 @@
 //! in bounded steps; every container is `Send`, so that freeing a big one can be left to another thread.
 //!
 //! Start with [`table`], the hash table under the keyspace and the big sets and hashes; [`blocks`] is the arena
-//! its entries live in; [`wheel`] holds the deadlines.
+//! its entries live in; [`dict`] is both together, for records of bytes; [`wheel`] holds the deadlines.
 
 pub mod blocks;
+pub mod dict;
 pub mod table;
 pub mod wheel;

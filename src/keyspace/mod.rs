@@ -88,7 +88,7 @@ impl Keyspace {
     pub fn new(databases: usize, seed: u64) -> Keyspace {
         let hash_seed = HashSeed::new(seed);
         Keyspace {
-            dbs: (0..databases).map(|_| Db::new(hash_seed.clone())).collect(),
+            dbs: (0..databases).map(|_| Db::new(hash_seed)).collect(),
             access: AccessClock::new(),
             settings: Settings::default(),
             rng: Rng::new(seed ^ 0x9e37_79b9_7f4a_7c15),
