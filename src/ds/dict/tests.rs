@@ -51,12 +51,12 @@ fn it_does_what_a_hash_map_does() {
         let growing = round < 30_000;
         let key = match rng.below(20) {
             0 => vec![b'k'; [3, 250, 300, 700][rng.index(4)]],
-            _ => key(rng.below(9_000)),
+            _ => key(rng.below(25_000)),
         };
         if rng.below(10) < if growing { 8 } else { 3 } {
             let len = match rng.below(30) {
                 0 => [230, 600, 601][rng.index(3)],
-                _ => rng.index(40),
+                _ => rng.index(12),
             };
             let payload = vec![rng.next_u64() as u8; len];
             assert_eq!(dict.insert(&key, &payload), model.insert(key, payload).is_none());
