@@ -45,7 +45,11 @@ fn content(value: ValueOwned) -> Content {
         ValueOwned::Int(value) => Content::Int(value),
         ValueOwned::Bytes(bytes) => Content::Str(bytes),
         ValueOwned::Object(value) => match *value {
-            Value::List(list) => Content::List(list.range(0, -1).map(<[u8]>::to_vec).collect()),
+            Value::List(list) => {
+                let mut elements = Vec::new();
+                list.as_ref().for_each(|element| elements.push(element.to_vec()));
+                Content::List(elements)
+            }
             #[allow(unreachable_patterns)]
             other => panic!("a {} where only lists are stored", other.as_ref().type_name()),
         },

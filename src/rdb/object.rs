@@ -11,9 +11,10 @@ use super::RdbErrorKind as Kind;
 use super::format::{kind, node};
 use super::packed;
 use super::source::{Result, Source};
+use crate::base::hash::HashSeed;
 use crate::base::num::MAX_DECIMAL_LEN;
 use crate::value::list::End;
-use crate::value::{List, Typed, Value};
+use crate::value::{Limits, List, Typed, Value};
 
 pub(super) enum Decoded {
     Value(Value),
@@ -24,7 +25,7 @@ pub(super) enum Decoded {
 }
 
 pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Decoded> {
-    let mut list = List::new();
+    let mut list = Growing { list: List::new(), limits: Limits::new(HashSeed::new(0)) };
     match code {
         kind::LIST => elements(source, &mut list)?,
         kind::LIST_ZIPLIST => node(source, &mut list, Form::Ziplist)?,
@@ -45,13 +46,26 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Decode
         }
         _ => return Ok(Decoded::Unsupported),
     }
-    Ok(if list.is_empty() { Decoded::Empty } else { Decoded::Value(list.into_value()) })
+    Ok(if list.list.is_empty() { Decoded::Empty } else { Decoded::Value(list.list.into_value()) })
 }
 
-fn elements<R: Read>(source: &mut Source<R>, list: &mut List) -> Result<()> {
+/// A list that is being read. Into which nodes it is cut is not a matter of what was stored, nor yet of the
+/// configuration.
+struct Growing {
+    list: List,
+    limits: Limits,
+}
+
+impl Growing {
+    fn push(&mut self, element: &[u8]) {
+        self.list.push(End::Right, element, &self.limits);
+    }
+}
+
+fn elements<R: Read>(source: &mut Source<R>, list: &mut Growing) -> Result<()> {
     let mut digits = [0; MAX_DECIMAL_LEN];
     for _ in 0..source.count()? {
-        list.push(End::Right, source.text()?.bytes(&mut digits));
+        list.push(source.text()?.bytes(&mut digits));
     }
     Ok(())
 }
@@ -63,15 +77,15 @@ enum Form {
     Listpack,
 }
 
-fn node<R: Read>(source: &mut Source<R>, list: &mut List, form: Form) -> Result<()> {
+fn node<R: Read>(source: &mut Source<R>, list: &mut Growing, form: Form) -> Result<()> {
     let mut digits = [0; MAX_DECIMAL_LEN];
     let text = source.text()?;
     let bytes = text.bytes(&mut digits);
-    let push = |element: &[u8]| list.push(End::Right, element);
+    let push = |element: &[u8]| list.push(element);
     let result = match form {
         Form::Plain if bytes.is_empty() => Err("a list node is empty"),
         Form::Plain => {
-            list.push(End::Right, bytes);
+            list.push(bytes);
             Ok(())
         }
         Form::Ziplist => packed::ziplist(bytes, push),

@@ -10,8 +10,9 @@
 use std::io::{self, Write};
 
 use super::View;
-use super::format::{kind, len, text};
+use super::format::{kind, len, node, text};
 use crate::base::{crc64, lzf, num};
+use crate::ds::listpack::Listpack;
 use crate::value::{ListRef, ValueRef};
 
 /// Small enough to be still in the cache when it is summed up and written.
@@ -182,7 +183,7 @@ impl<W: Write> Output<W> {
     pub fn kind(&mut self, value: View<'_>) -> io::Result<()> {
         self.byte(match value {
             View::Int(_) | View::Str(_) => kind::STRING,
-            View::Object(ValueRef::List(_)) => kind::LIST,
+            View::Object(ValueRef::List(_)) => kind::LIST_QUICKLIST_2,
             View::Object(other) => return Err(unwritten(other)),
         })
     }
@@ -197,12 +198,22 @@ impl<W: Write> Output<W> {
         }
     }
 
+    /// One node after the other, each as a listpack or, if its element stands alone, as that.
     fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
-        self.length(list.len() as u64)?;
-        for element in list.range(0, -1) {
-            self.text(element)?;
-        }
-        Ok(())
+        self.length(list.node_count() as u64)?;
+        let (mut pack, mut text) = (Listpack::new(), Vec::new());
+        list.each_node(|run| {
+            if run.alone {
+                text.clear();
+                run.iter().for_each(|elem| elem.write_text(&mut text));
+                self.length(node::PLAIN)?;
+                return self.text(&text);
+            }
+            pack.clear();
+            run.iter().for_each(|elem| pack.push_elem(elem));
+            self.length(node::PACKED)?;
+            self.text(pack.as_ref().bytes())
+        })
     }
 }
 
