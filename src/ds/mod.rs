@@ -4,8 +4,9 @@
 //! in bounded steps; every container is `Send`, so that freeing a big one can be left to another thread.
 //!
 //! Start with [`table`], the hash table under the keyspace and the big sets and hashes; [`blocks`] is the arena
-//! its entries live in; [`wheel`] holds the deadlines.
+//! its entries live in; [`wheel`] holds the deadlines; [`ranked`] is the form of big sorted sets.
 
 pub mod blocks;
+pub mod ranked;
 pub mod table;
 pub mod wheel;
