@@ -21,8 +21,8 @@ use crate::ds::ranked::{self, Ranked};
 
 /// A pack stays below this size whatever the thresholds are.
 const PACK_BYTES_MAX: usize = 1 << 30;
-/// Whole scores below this are kept as integers. -0 becomes 0, as in the reference.
-const INT_MAX: f64 = (1u64 << 52) as f64;
+/// Whole scores up to this are kept as integers, which ZSCAN shows. -0 becomes 0 with it, as in the reference.
+const INT_MAX: f64 = (1u64 << 62) as f64;
 
 /// A sorted set.
 #[derive(Clone, Debug)]
@@ -196,7 +196,7 @@ fn insert_in_pack(pack: &mut Pack, member: &[u8], score: f64) {
     let at = place_in_pack(pack.as_ref(), member, score);
     let mut text = Vec::new();
     let whole = score as i64;
-    let elem = if score.abs() < INT_MAX && whole as f64 == score {
+    let elem = if score.abs() <= INT_MAX && whole as f64 == score {
         Elem::Int(whole)
     } else {
         write_f64(&mut text, score);
