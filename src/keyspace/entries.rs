@@ -51,7 +51,7 @@ impl Entries {
 
     /// An empty set of entries under the same seed.
     pub fn fresh(&self) -> Entries {
-        Entries::new(self.seed.clone())
+        Entries::new(self.seed)
     }
 
     #[inline]
