@@ -11,11 +11,8 @@ use crate::keyspace::Keyspace;
 use crate::value::Hash;
 
 /// Rows of commands that hand out what a hash holds.
-const GET_SPEC: Spec = Spec {
-    flags: READONLY.or(FAST),
-    keys: &[KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS))],
-    ..HASH_SPEC
-};
+const GET_SPEC: Spec =
+    Spec { flags: READONLY.or(FAST), keys: &[KeySpec::one(1, KeyFlags::RO.or(KeyFlags::ACCESS))], ..HASH_SPEC };
 
 /// Rows of commands that only tell about it.
 const TELL_SPEC: Spec = Spec { keys: &[KeySpec::one(1, KeyFlags::RO)], ..GET_SPEC };
@@ -68,8 +65,10 @@ fn hmget(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const HGETALL: DataCommand =
-    Command::new(hgetall, Spec { name: "hgetall", summary: "Returns all fields of a hash with their values.", ..ALL_SPEC });
+pub const HGETALL: DataCommand = Command::new(
+    hgetall,
+    Spec { name: "hgetall", summary: "Returns all fields of a hash with their values.", ..ALL_SPEC },
+);
 
 fn hgetall(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let Some(hash) = ks.read_typed::<Hash>(call.arg(1), call)? else {
@@ -95,11 +94,7 @@ pub const HVALS: DataCommand = Command::new(
 );
 
 /// Replies with one half of each pair.
-fn list(
-    ks: &mut Keyspace,
-    call: &mut Call<'_>,
-    half: for<'e> fn((Elem<'e>, Elem<'e>)) -> Elem<'e>,
-) -> CmdResult {
+fn list(ks: &mut Keyspace, call: &mut Call<'_>, half: for<'e> fn((Elem<'e>, Elem<'e>)) -> Elem<'e>) -> CmdResult {
     let Some(hash) = ks.read_typed::<Hash>(call.arg(1), call)? else {
         call.reply.array(0);
         return Ok(());

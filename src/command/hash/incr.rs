@@ -39,9 +39,7 @@ fn hincrby(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let old = match hash.as_ref().get(field) {
         None => 0,
         Some(Elem::Int(i)) => i,
-        Some(Elem::Str(text)) => {
-            num::parse_i64(text).ok_or(CmdError::Fixed("ERR hash value is not an integer"))?
-        }
+        Some(Elem::Str(text)) => num::parse_i64(text).ok_or(CmdError::Fixed("ERR hash value is not an integer"))?,
     };
     let sum = old.checked_add(delta).ok_or(CmdError::Overflow)?;
     hash.set(field, num::format_i64(sum, &mut IntBuf::default()), &limits);
@@ -72,9 +70,7 @@ fn hincrbyfloat(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let old = match hash.as_ref().get(field) {
         None => LongDouble::from_i64(0),
         Some(Elem::Int(i)) => LongDouble::from_i64(i),
-        Some(Elem::Str(text)) => {
-            LongDouble::parse(text).ok_or(CmdError::Fixed("ERR hash value is not a float"))?
-        }
+        Some(Elem::Str(text)) => LongDouble::parse(text).ok_or(CmdError::Fixed("ERR hash value is not a float"))?,
     };
     let sum = old.add(delta);
     if !sum.is_finite() {

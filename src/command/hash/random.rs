@@ -65,7 +65,9 @@ fn parse_count(call: &Call<'_>) -> Result<(i64, bool), CmdError> {
     let out_of_range = CmdError::Fixed("ERR value is out of range");
     let count = call.args.int(2)?;
     if count == i64::MIN {
-        return Err(CmdError::Text(format!("ERR value is out of range, value must between {} and {}", -i64::MAX, i64::MAX).into()));
+        return Err(CmdError::Text(
+            format!("ERR value is out of range, value must between {} and {}", -i64::MAX, i64::MAX).into(),
+        ));
     }
     match call.args.len() {
         3 => Ok((count, false)),
