@@ -76,14 +76,14 @@ pub(super) fn bulk(reply: &mut ReplyBuf, member: Elem<'_>) {
 
 /// Members, or members with scores: an array of pairs in RESP3, all in one array in RESP2. The head of the array.
 fn pairs_head(reply: &mut ReplyBuf, members: usize, with_scores: bool) {
-    let flat = with_scores && reply.proto() == Proto::Resp2;
+    let flat = with_scores && reply.proto == Proto::Resp2;
     reply.array(if flat { 2 * members } else { members });
 }
 
 /// One of those that [`pairs_head`] announced.
 #[inline]
 fn pair(reply: &mut ReplyBuf, member: Elem<'_>, score: f64, with_scores: bool) {
-    if with_scores && reply.proto() == Proto::Resp3 {
+    if with_scores && reply.proto == Proto::Resp3 {
         reply.array(2);
     }
     bulk(reply, member);

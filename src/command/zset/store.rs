@@ -15,11 +15,6 @@ pub(in crate::command) fn store(ks: &mut Keyspace, call: &mut Call<'_>, key: &[u
         }
         return;
     }
-    let value = zset.into_value();
-    let small = value.rest().filter(|(_, bytes)| New::fits(bytes)).map(|(form, bytes)| (form, bytes.to_vec()));
-    match &small {
-        Some((form, bytes)) => ks.set(key, New::Small(*form, bytes), Expire::Clear, call),
-        None => ks.set(key, New::Object(Box::new(value)), Expire::Clear, call),
-    }
+    ks.set(key, New::Object(Box::new(zset.into_value())), Expire::Clear, call);
     call.modified(key, raised, 1);
 }
