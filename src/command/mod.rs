@@ -5,8 +5,10 @@
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
 pub mod generic;
+pub mod hash;
 pub mod help;
 pub mod list;
+pub mod scanning;
 pub mod spec;
 pub mod string;
 pub mod syntax;
@@ -14,4 +16,4 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS];
+pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS];
