@@ -4,6 +4,7 @@
 //! then a family: the row stands above its handler, `COMMANDS` lists the family.
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
+pub mod bitmap;
 pub mod generic;
 pub mod help;
 pub mod list;
@@ -14,4 +15,4 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS];
+pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS];
