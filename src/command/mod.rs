@@ -7,6 +7,7 @@
 pub mod bitmap;
 pub mod generic;
 pub mod help;
+pub mod hyperloglog;
 pub mod list;
 pub mod spec;
 pub mod string;
@@ -15,4 +16,5 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS];
+pub const FAMILIES: &[&[DataCommand]] =
+    &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS];

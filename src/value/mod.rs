@@ -3,6 +3,7 @@
 //! *Invariant:* a `Value` is `Send` and owns all that it holds, so that freeing it may move to another thread.
 //! *Does not know:* keys, databases, commands. *Counterpart in C Redis:* `robj` and the type halves of `t_*.c`.
 
+pub mod hll;
 pub mod list;
 
 pub use list::List;
