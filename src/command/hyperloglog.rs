@@ -21,9 +21,6 @@ const HLL_SPEC: Spec = Spec { acl: Categories::HYPERLOGLOG, group: Group::HyperL
 /// The event of every change, PFMERGE's too.
 const ADDED: Event = Event::new(Class::STRING, "pfadd");
 
-/// `hll-sparse-max-bytes`
-const SPARSE_MAX: usize = 3000;
-
 const CORRUPT: CmdError = CmdError::Fixed("INVALIDOBJ Corrupted HLL object detected");
 
 impl From<Corrupt> for CmdError {

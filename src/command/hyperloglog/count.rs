@@ -4,7 +4,7 @@
 //! though PFCOUNT reads: replicas and the append only file get the same bytes by running it too.
 //! *Counterpart in C Redis:* `pfaddCommand`, `pfcountCommand`, `pfmergeCommand`.
 
-use super::{ADDED, HLL_SPEC, SPARSE_MAX, hll_of};
+use super::{ADDED, HLL_SPEC, hll_of};
 use crate::call::{Call, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{Expire, Keyspace, New};
@@ -26,12 +26,13 @@ pub const PFADD: DataCommand = Command::new(
 
 fn pfadd(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let key = call.arg(1);
+    let sparse_max = ks.settings.limits.hll_sparse_max_bytes;
     let elements = call.args.from(2);
     // An element before one that meets nonsense stays counted in: the value is lost anyhow.
     let add_all = |hll: &mut Vec<u8>| -> Result<u64, Corrupt> {
         let mut changes = 0;
         for element in elements {
-            changes += hll::add(hll, element, SPARSE_MAX)? as u64;
+            changes += hll::add(hll, element, sparse_max)? as u64;
         }
         if changes > 0 {
             hll::forget_estimate(hll);
@@ -122,6 +123,7 @@ pub const PFMERGE: DataCommand = Command::new(
 );
 
 fn pfmerge(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+    let sparse_max = ks.settings.limits.hll_sparse_max_bytes;
     let mut registers = [0; REGISTERS];
     let mut dense = false;
     for key in call.args.from(1) {
@@ -133,10 +135,10 @@ fn pfmerge(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     }
     let target = call.arg(1);
     match ks.write(target, call) {
-        Some(mut entry) => entry.edit_string(|hll| hll::store(hll, &registers, dense, SPARSE_MAX))?,
+        Some(mut entry) => entry.edit_string(|hll| hll::store(hll, &registers, dense, sparse_max))?,
         None => {
             let mut hll = hll::empty();
-            hll::store(&mut hll, &registers, dense, SPARSE_MAX)?;
+            hll::store(&mut hll, &registers, dense, sparse_max)?;
             ks.set(target, New::Owned(hll), Expire::Clear, call);
         }
     }

@@ -3,7 +3,7 @@
 //! *Invariant:* a conversion to the dense form is a change that replicas follow, but no event.
 //! *Counterpart in C Redis:* `pfdebugCommand`, `pfselftestCommand`.
 
-use super::{HLL_SPEC, SPARSE_MAX, hll_of};
+use super::{HLL_SPEC, hll_of};
 use crate::base::rng::Rng;
 use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
@@ -78,7 +78,7 @@ pub const PFSELFTEST: DataCommand = Command::new(
 
 fn pfselftest(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     test_registers(&mut ks.rng)?;
-    test_estimates(&mut ks.rng)?;
+    test_estimates(&mut ks.rng, ks.settings.limits.hll_sparse_max_bytes)?;
     call.reply.ok();
     Ok(())
 }
@@ -108,7 +108,7 @@ fn test_registers(rng: &mut Rng) -> CmdResult {
 }
 
 /// Estimates at powers of ten are about right, and the same in both forms.
-fn test_estimates(rng: &mut Rng) -> CmdResult {
+fn test_estimates(rng: &mut Rng, sparse_max: usize) -> CmdResult {
     const LAST: u64 = 10_000_000;
     let relative_error = 1.04 / (REGISTERS as f64).sqrt();
     let (mut dense, mut growing) = (hll::empty(), hll::empty());
@@ -117,12 +117,12 @@ fn test_estimates(rng: &mut Rng) -> CmdResult {
     let mut checkpoint = 1;
     for n in 1..=LAST {
         let element = (n ^ seed).to_ne_bytes();
-        hll::add(&mut dense, &element, SPARSE_MAX)?;
-        hll::add(&mut growing, &element, SPARSE_MAX)?;
+        hll::add(&mut dense, &element, sparse_max)?;
+        hll::add(&mut growing, &element, sparse_max)?;
         if n < checkpoint {
             continue;
         }
-        if n < SPARSE_MAX as u64 / 2 && hll::encoding(&growing) != Some(Encoding::Sparse) {
+        if n < sparse_max as u64 / 2 && hll::encoding(&growing) != Some(Encoding::Sparse) {
             return Err(failed("sparse encoding not used".into()));
         }
         let estimate = hll::count(&dense)?;
