@@ -19,6 +19,7 @@ pub mod gates;
 pub mod identity;
 pub mod info;
 pub mod notify;
+pub mod observation;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
@@ -38,6 +39,7 @@ use clients::Clients;
 use event_loop::Loop;
 use exec::Exec;
 use identity::Identity;
+use observation::Observation;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -59,4 +61,5 @@ pub struct Server {
     pub bio: Bio,
     pub identity: Identity,
     pub persistence: Persistence,
+    pub observation: Observation,
 }
