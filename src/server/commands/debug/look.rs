@@ -11,9 +11,9 @@ use crate::base::hash::HashSeed;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult, DbId};
 use crate::keyspace::{EntryRef, View};
-use crate::rdb::{ValueRef, dump_payload};
+use crate::rdb::dump_payload;
 use crate::server::Server;
-use crate::value::Value;
+use crate::value::ValueRef;
 
 fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
@@ -25,13 +25,9 @@ const PAYLOAD_FRAME: usize = 1 + 2 + 8;
 
 pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
-    let value = match entry.view() {
-        View::Int(i) => ValueRef::Int(i),
-        View::Str(bytes) => ValueRef::Bytes(bytes),
-        View::Object(object) => ValueRef::Object(object),
-    };
+    let value = entry.view();
     // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
-    let shared = matches!(value, ValueRef::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
+    let shared = matches!(value, View::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
         "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.address(),
@@ -91,7 +87,8 @@ impl Digester {
         match entry.view() {
             View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
             View::Str(bytes) => self.piece(bytes),
-            View::Object(Value::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(_) => {}
         }
         self.buffer()
     }
