@@ -18,6 +18,7 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod memory;
 pub mod notify;
 pub mod observation;
 pub mod persistence;

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod memory;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
@@ -34,6 +35,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    memory::COMMANDS,
     monitor::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
