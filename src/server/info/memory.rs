@@ -9,7 +9,7 @@ use super::text::ratio;
 use crate::config::Choice;
 use crate::server::Server;
 use crate::server::client::Client;
-use crate::sys::{alloc, bio, kernel, process};
+use crate::sys::{alloc, kernel, process};
 
 pub fn write(srv: &Server, out: &mut Text) {
     let used = srv.used_memory() as u64;
@@ -28,7 +28,7 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.line("maxmemory_policy", srv.config.maxmemory_policy.name());
     fragmentation(allocator, rss, used, out);
     out.numbers(&[
-        ("mem_not_counted_for_evict", 0),
+        ("mem_not_counted_for_evict", srv.mem_not_counted_for_evict() as u64),
         ("mem_replication_backlog", 0),
         ("mem_total_replication_buffers", 0),
         ("mem_clients_slaves", 0),
@@ -39,8 +39,8 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.line("mem_allocator", alloc::allocator_name());
     out.numbers(&[
         ("active_defrag_running", 0),
-        ("lazyfree_pending_objects", srv.bio.pending(bio::Kind::Drop) as u64),
-        ("lazyfreed_objects", srv.stats.lazyfreed_objects),
+        ("lazyfree_pending_objects", srv.bio.pending_objects() as u64),
+        ("lazyfreed_objects", srv.bio.dropped_objects() - srv.stats.lazyfreed_before),
     ]);
 }
 
