@@ -91,6 +91,7 @@ fn without_a_key_that_may_go_what_needs_memory_is_refused() {
     for policy in ["noeviction", "volatile-lru"] {
         client.ask(&["FLUSHALL"]);
         client.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        wait_until("all is freed", || client.info("lazyfree_pending_objects") == "0");
         limit_to(&mut client, 200_000, policy);
         let value = "v".repeat(1000);
         let refused = (0..300).find(|i| client.ask(&["SET", &format!("k{i}"), &value]) == error(OOM));
