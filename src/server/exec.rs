@@ -5,7 +5,7 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Op, Replicate};
-use crate::call::{Args, Call, Caller, CmdResult, Effects, Origin, Wants};
+use crate::call::{Args, Call, Caller, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
@@ -142,9 +142,8 @@ impl Server {
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");
         let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
-        for job in garbage.drain(..) {
-            self.stats.lazyfreed_objects += 1;
-            self.bio.submit(Job::Drop(job));
+        for Garbage { what, objects, bytes } in garbage.drain(..) {
+            self.bio.submit(Job::Drop { what, objects, bytes });
         }
         for (db, key) in &touched {
             self.touch_watchers(*db, key);
@@ -165,7 +164,6 @@ impl Server {
         self.stats.keyspace_hits += counts.hits;
         self.stats.keyspace_misses += counts.misses;
         self.stats.expired_keys += counts.expired;
-        self.stats.lazyfreed_objects += counts.lazyfreed;
     }
 
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes
