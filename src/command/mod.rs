@@ -9,6 +9,8 @@ pub mod generic;
 pub mod help;
 pub mod hyperloglog;
 pub mod list;
+pub mod scanning;
+pub mod set;
 pub mod spec;
 pub mod string;
 pub mod syntax;
@@ -17,4 +19,4 @@ use spec::DataCommand;
 
 /// All data commands, family by family.
 pub const FAMILIES: &[&[DataCommand]] =
-    &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS];
+    &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, set::COMMANDS];
