@@ -6,6 +6,7 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod hash;
 pub mod help;
 pub mod hyperloglog;
 pub mod list;
@@ -18,5 +19,13 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] =
-    &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, set::COMMANDS];
+#[rustfmt::skip]
+pub const FAMILIES: &[&[DataCommand]] = &[
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    string::COMMANDS,
+];

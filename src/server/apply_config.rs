@@ -71,6 +71,10 @@ const RULES: &[Rule] = &[
         srv.refresh_wants();
         Ok(())
     }),
+    rule(&["slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking"], |srv| {
+        srv.refresh_observation();
+        Ok(())
+    }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
     on_change(&["proc-title-template", "port", "bind"], set_title),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::{Client, Flags};
+use super::observation::latency;
 use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
@@ -146,8 +147,11 @@ impl Server {
                 self.drain_server_side(&mut fx);
             }
             if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
-                return;
+                break;
             }
+        }
+        if self.config.latency_monitor_threshold > 0 {
+            self.note_latency(latency::EXPIRE_CYCLE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
         }
     }
 
@@ -181,6 +185,7 @@ impl Server {
         self.unwatch(slot);
         self.drop_blocked(slot);
         self.drop_subscriptions(slot);
+        self.stop_monitor(slot);
         let mut client = self.clients.remove(slot);
         self.net.remove(&mut client.stream, client.token);
     }

@@ -18,7 +18,9 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod memory;
 pub mod notify;
+pub mod observation;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
@@ -38,6 +40,7 @@ use clients::Clients;
 use event_loop::Loop;
 use exec::Exec;
 use identity::Identity;
+use observation::Observation;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -59,4 +62,5 @@ pub struct Server {
     pub bio: Bio,
     pub identity: Identity,
     pub persistence: Persistence,
+    pub observation: Observation,
 }

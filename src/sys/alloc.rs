@@ -190,6 +190,11 @@ unsafe extern "C" {
         new: *mut c_void,
         new_len: usize,
     ) -> c_int;
+    fn _rjem_malloc_stats_print(
+        write: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
+        target: *mut c_void,
+        options: *const c_char,
+    );
 }
 
 /// jemalloc's own view, for INFO and MEMORY STATS.
@@ -235,6 +240,19 @@ pub fn purge() -> bool {
         _rjem_mallctl(c"thread.tcache.flush".as_ptr(), nothing, std::ptr::null_mut(), nothing, 0);
         _rjem_mallctl(c"arena.4096.purge".as_ptr(), nothing, std::ptr::null_mut(), nothing, 0) == 0
     }
+}
+
+/// jemalloc's own report, some ten thousand bytes of tables for people.
+pub fn statistics_text() -> Vec<u8> {
+    unsafe extern "C" fn append(target: *mut c_void, text: *const c_char) {
+        // SAFETY: `target` is the vector handed over below, which nobody else uses meanwhile; jemalloc passes a
+        // C string.
+        unsafe { (*target.cast::<Vec<u8>>()).extend_from_slice(CStr::from_ptr(text).to_bytes()) }
+    }
+    let mut text = Vec::new();
+    // SAFETY: `append` is called during the call only, with the pointer given here.
+    unsafe { _rjem_malloc_stats_print(Some(append), (&raw mut text).cast(), std::ptr::null()) };
+    text
 }
 
 /// The version of jemalloc, as INFO's mem_allocator shows it: `jemalloc-5.3.1`.
@@ -338,5 +356,6 @@ mod tests {
     #[test]
     fn purge_works() {
         assert!(purge());
+        assert!(statistics_text().starts_with(b"___ Begin jemalloc statistics ___"));
     }
 }

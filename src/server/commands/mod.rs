@@ -9,10 +9,14 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
+pub mod latency;
+pub mod memory;
+pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
 pub mod server;
 pub mod shutdown;
+pub mod slowlog;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -30,9 +34,13 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    monitor::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     shutdown::COMMANDS,
+    slowlog::COMMANDS,
     transaction::COMMANDS,
 ];
