@@ -11,6 +11,7 @@ pub mod help;
 pub mod hyperloglog;
 pub mod list;
 pub mod scanning;
+pub mod set;
 pub mod spec;
 pub mod string;
 pub mod syntax;
@@ -25,5 +26,6 @@ pub const FAMILIES: &[&[DataCommand]] = &[
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
 ];
