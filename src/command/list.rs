@@ -13,7 +13,7 @@ mod look;
 mod transfer;
 
 use super::spec::*;
-use crate::call::{Call, Class, CmdError, Event};
+use crate::call::{Call, Class, CmdError, Event, Garbage};
 use crate::ds::element::Elem;
 use crate::keyspace::event;
 use crate::resp::ReplyBuf;
@@ -92,7 +92,7 @@ const FREE_NODES: usize = 64;
 /// Frees nodes here if they are few, else on the background thread.
 fn discard(removed: Removed, call: &mut Call<'_>) {
     if removed.free_effort() > FREE_NODES {
-        call.fx.garbage.push(Box::new(removed));
+        call.fx.garbage.push(Garbage { objects: 0, bytes: removed.memory(), what: Box::new(removed) });
     }
 }
 
