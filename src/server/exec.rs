@@ -44,28 +44,28 @@ impl Exec {
     }
 }
 
-/// Whether a call counts in the statistics: a blocked command that runs again was counted when it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counting {
-    Yes,
-    No,
-}
-
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    pub fn call(
+    #[inline]
+    pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
+        self.call_again(row, args, caller, None, reply, fx);
+    }
+
+    /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
+    /// came.
+    pub fn call_again(
         &mut self,
         row: RowId,
         args: Args<'_>,
         caller: Caller,
-        counting: Counting,
+        woken_by: Option<&[u8]>,
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
         let (start, dirty) = (reply.len(), fx.dirty);
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
-        let mut call = Call { args, caller, now: self.clock.now(), reply, fx };
+        let mut call = Call { args, caller, now: self.clock.now(), woken_by, reply, fx };
         let result: CmdResult = match self.registry.row(row).run {
             Run::Data(run) => run(&mut self.ks, &mut call),
             Run::Server(run) => run(self, &mut call),
@@ -83,17 +83,18 @@ impl Server {
         let stats = &mut self.registry.row_mut(row).stats;
         stats.ticks += spent;
         stats.failed += failed as u64;
-        if counting == Counting::Yes {
+        if woken_by.is_none() {
             stats.calls += 1;
             self.stats.commands_processed += 1;
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
             fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
         }
-        if fx.block.is_some() && caller.origin != Origin::Client {
+        if caller.origin != Origin::Client
+            && let Some(wait) = fx.block.take()
+        {
             // Inside EXEC or a script nobody waits: the answer is that there is nothing.
-            fx.block = None;
-            reply.null_array();
+            if wait.refused_with_null { reply.null() } else { reply.null_array() }
         }
     }
 

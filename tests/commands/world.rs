@@ -96,7 +96,7 @@ impl World {
             return Err(CmdError::Arity(command.spec.name.into()));
         }
         let caller = Caller { db: self.db, ..Caller::default() };
-        let mut call = Call { args, caller, now: self.now, reply, fx };
+        let mut call = Call { args, caller, now: self.now, woken_by: None, reply, fx };
         let result = (command.run)(&mut self.ks, &mut call);
         let silent = fx.dirty == 0 && fx.replicate == Replicate::Verbatim;
         assert!(silent || !command.spec.flags.has(READONLY), "{name} is read-only and changes the data");
