@@ -8,10 +8,11 @@ pub mod generic;
 pub mod help;
 pub mod list;
 pub mod spec;
+pub mod stream;
 pub mod string;
 pub mod syntax;
 
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS];
+pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, stream::COMMANDS];
