@@ -4,9 +4,14 @@
 //! then a family: the row stands above its handler, `COMMANDS` lists the family.
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
+pub mod bitmap;
 pub mod generic;
+pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 pub mod list;
+pub mod scanning;
+pub mod set;
 pub mod spec;
 pub mod stream;
 pub mod string;
@@ -15,4 +20,14 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS, stream::COMMANDS];
+#[rustfmt::skip]
+pub const FAMILIES: &[&[DataCommand]] = &[
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    stream::COMMANDS,
+    string::COMMANDS,
+];

@@ -13,6 +13,7 @@ pub const UNSAFE: &[&str] = &[
     "src/ds/table.rs",
     "src/ds/blocks.rs",
     "src/ds/dict.rs",
+    "src/ds/ranked/records.rs",
     "src/keyspace/entries.rs",
     "src/keyspace/entry.rs",
     "src/sys/",
