@@ -6,11 +6,11 @@
 
 use super::{id_arg, reply_id, stream_event};
 use crate::base::num;
-use crate::call::{Args, Call, CmdError, CmdResult, Event, Origin};
+use crate::call::{Args, Call, CmdError, CmdResult, Event, Garbage, Origin};
 use crate::command::spec::*;
 use crate::keyspace::Keyspace;
 use crate::resp::Argv;
-use crate::value::stream::{Bound, Given, Log, MAX_ITEM_BYTES, StreamId};
+use crate::value::stream::{Bound, Given, Log, MAX_ITEM_BYTES, Node, StreamId};
 use crate::value::{Limits, Stream};
 
 const ADDED: Event = stream_event("xadd");
@@ -179,7 +179,8 @@ impl Trim {
     fn run(&self, log: &mut Log, call: &mut Call<'_>) -> u64 {
         let trimmed = log.trim(self.bound, self.approximate, self.limit);
         if !trimmed.garbage.is_empty() {
-            call.fx.garbage.push(Box::new(trimmed.garbage));
+            let bytes = trimmed.garbage.iter().map(Node::memory).sum();
+            call.fx.garbage.push(Garbage { objects: 0, bytes, what: Box::new(trimmed.garbage) });
         }
         trimmed.removed
     }

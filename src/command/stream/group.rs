@@ -4,7 +4,7 @@
 //! a group, for which its waiting members must be woken. *Counterpart in C Redis:* `xgroupCommand`, `xackCommand`.
 
 use super::{CONSUMER_CREATED, INVALID_ID, consult, id_arg, stream_event};
-use crate::call::{Args, Call, CmdError, CmdResult, Event};
+use crate::call::{Args, Call, CmdError, CmdResult, Event, Garbage};
 use crate::command::help;
 use crate::command::spec::*;
 use crate::keyspace::{Keyspace, Typing};
@@ -240,7 +240,7 @@ fn destroy(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         return Ok(());
     };
     if group.pending().len() > FREE_AT_ONCE {
-        call.fx.garbage.push(Box::new(group));
+        call.fx.garbage.push(Garbage { objects: 0, bytes: group.memory(), what: Box::new(group) });
     }
     call.reply.int(1);
     call.modified(call.arg(2), DESTROYED, 1);
