@@ -11,53 +11,41 @@ use super::id::StreamId;
 
 const KEY: usize = 16;
 
-/// Where a branch stands (how many bytes in), and how many keys or branches lie under it.
-struct Branch {
-    depth: usize,
-}
-
 /// The nodes of a tree over these keys, which ascend.
 pub(super) fn nodes(keys: impl Iterator<Item = StreamId>) -> usize {
-    let mut previous: Option<[u8; KEY]> = None;
-    let mut open: Vec<Branch> = Vec::new();
-    // The root is there, whatever is in the tree.
     let mut nodes = 0;
+    // How many bytes in the branches on the way to the latest key are.
+    let mut open: Vec<usize> = Vec::new();
+    let mut previous: Option<[u8; KEY]> = None;
     for key in keys.map(StreamId::to_bytes) {
         if let Some(previous) = previous {
             let shared = previous.iter().zip(&key).take_while(|(a, b)| a == b).count();
-            nodes += close(&mut open, shared, KEY);
-            if open.last().is_none_or(|branch| branch.depth < shared) {
-                open.push(Branch { depth: shared });
+            nodes += hang(open.last().copied().max(Some(shared)), KEY);
+            nodes += close(&mut open, Some(shared));
+            if open.last() != Some(&shared) {
+                open.push(shared);
             }
         }
         previous = Some(key);
     }
-    if previous.is_none() {
-        return 1;
+    match previous {
+        None => 1,
+        Some(_) => nodes + hang(open.last().copied(), KEY) + close(&mut open, None),
     }
-    let mut child = KEY;
-    while let Some(branch) = open.pop() {
-        nodes += below(branch.depth, child);
-        child = branch.depth;
-    }
-    // What leads from the root to the first branch or the only leaf.
-    nodes + 1 + usize::from(child > 0)
 }
 
-/// The nodes of what hangs at depth `child` under a branch: the run of bytes between, and the thing itself.
-fn below(branch: usize, child: usize) -> usize {
-    1 + usize::from(child > branch + 1)
-}
-
-/// A key has parted from the one before at `shared`: the path of the one before is complete below that.
-fn close(open: &mut Vec<Branch>, shared: usize, leaf: usize) -> usize {
+/// The nodes of all branches deeper than `down_to`: what comes next parts from the path there.
+fn close(open: &mut Vec<usize>, down_to: Option<usize>) -> usize {
     let mut nodes = 0;
-    let mut child = leaf;
-    while let Some(branch) = open.pop_if(|branch| branch.depth > shared) {
-        nodes += below(branch.depth, child);
-        child = branch.depth;
+    while let Some(depth) = open.pop_if(|depth| Some(*depth) > down_to) {
+        nodes += hang(open.last().copied().max(down_to), depth);
     }
-    nodes + below(shared, child)
+    nodes
+}
+
+/// A branch or leaf `depth` bytes in, with the run of bytes between it and the branch above, or the root.
+fn hang(above: Option<usize>, depth: usize) -> usize {
+    1 + usize::from(depth > above.map_or(0, |above| above + 1))
 }
 
 #[cfg(test)]
@@ -70,5 +58,14 @@ mod tests {
         let count = |ids: &[(u64, u64)]| nodes(ids.iter().map(|(ms, seq)| StreamId::new(*ms, *seq)));
         assert_eq!(count(&[]), 1);
         assert_eq!(count(&[(1, 0)]), 2);
+        assert_eq!(count(&[(1, 0), (1, 1)]), 4);
+        assert_eq!(count(&[(1, 0), (1, 1), (1, 2)]), 5);
+        assert_eq!(count(&[(1, 0), (1, 256)]), 6);
+        assert_eq!(count(&[(1, 0), (1, 256), (1, 257)]), 7);
+        assert_eq!(count(&[(1, 0), (257, 3), (65536, 1), (65536, 2)]), 11);
+        assert_eq!(count(&[(0, 1), (1 << 60, 0), (1 << 60, 5), (1 << 60, 1 << 40)]), 11);
+        assert_eq!(count(&[(1, 0), (1, 1), (1, 256), (2, 255), (256, 1), (70000, 255), (70000, 1 << 20)]), 21);
+        assert_eq!(count(&[(1, 255), (1, 1 << 20), (2, 0), (2, 255), (255, 1), (255, 255)]), 16);
+        assert_eq!(count(&[(1, 0), (1, 256), (2, 1), (255, 255), (256, 256), (70000, 1), (70000, 255)]), 20);
     }
 }
