@@ -13,6 +13,7 @@ pub mod list;
 pub mod scanning;
 pub mod set;
 pub mod spec;
+pub mod stream;
 pub mod string;
 pub mod syntax;
 
@@ -27,5 +28,6 @@ pub const FAMILIES: &[&[DataCommand]] = &[
     hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
 ];
