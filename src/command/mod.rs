@@ -12,8 +12,10 @@ pub mod scanning;
 pub mod spec;
 pub mod string;
 pub mod syntax;
+pub mod zset;
 
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS];
+pub const FAMILIES: &[&[DataCommand]] =
+    &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS, zset::COMMANDS];

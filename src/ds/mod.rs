@@ -14,9 +14,6 @@ pub mod element;
 pub mod intset;
 pub mod listpack;
 pub mod pack;
-<<<<<<< HEAD
 pub mod ranked;
-=======
->>>>>>> dict
 pub mod table;
 pub mod wheel;

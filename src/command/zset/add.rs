@@ -18,7 +18,7 @@ pub const ZADD: DataCommand = Command::new(
         since: "1.2.0",
         complexity: "O(log(N)) for each member, N being the size of the set.",
         summary: "Adds members to a sorted set or changes their scores, making the set if there is none.",
-        syntax: "key [<NX|XX>@3.0.2] [<GT|LT>@6.2.0] [CH:change@3.0.2] [INCR:increment@3.0.2] score member [score member ...]:data",
+        syntax: "key [<NX|XX>@3.0.2] [<GT|LT>@6.2.0] [CH:change@3.0.2] [INCR:increment@3.0.2] score member [score member ...]",
         history: &[
             ("2.4.0", "Takes several members."),
             ("3.0.2", "Options `XX`, `NX`, `CH` and `INCR`."),
