@@ -5,6 +5,7 @@
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod list;
@@ -18,4 +19,4 @@ use spec::DataCommand;
 
 /// All data commands, family by family.
 pub const FAMILIES: &[&[DataCommand]] =
-    &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS, zset::COMMANDS];
+    &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS, zset::COMMANDS, geo::COMMANDS];

@@ -288,7 +288,7 @@ fn store_result(ks: &mut Keyspace, call: &mut Call<'_>, op: Op) -> CmdResult {
         Op::Inter => "zinterstore",
         Op::Diff => "zdiffstore",
     };
-    store(ks, call, call.arg(1), result, event(name));
+    store(ks, call, call.arg(1), result, event(name), 1);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub const ZRANDMEMBER: DataCommand = Command::new(
         since: "6.2.0",
         complexity: "O(N*log(M)) for N members drawn from M.",
         summary: "Returns members of a sorted set, drawn at random.",
-        syntax: "key [count [WITHSCORES]]:options",
+        syntax: "key [count [WITHSCORES]]",
         tips: &["nondeterministic_output"],
         ..BASE
     },
@@ -90,9 +90,13 @@ fn repeating(zset: ZsetRef<'_>, wanted: usize, rng: &mut Rng, reply: &mut ReplyB
 
 fn different(zset: ZsetRef<'_>, wanted: usize, rng: &mut Rng, reply: &mut ReplyBuf, with_scores: bool) {
     let len = zset.len();
+    if wanted >= len {
+        zset.range(0..len, true).for_each(|(member, score)| pair(reply, member, score, with_scores));
+        return;
+    }
     if wanted.saturating_mul(WALK_BELOW) > len || matches!(zset, ZsetRef::Packed(_)) {
         // Each is taken with the chance (still wanted) : (still to come), which makes all choices equally likely.
-        let mut missing = wanted.min(len);
+        let mut missing = wanted;
         for ((member, score), to_come) in zset.iter().zip((1..=len).rev()) {
             if rng.index(to_come) < missing {
                 pair(reply, member, score, with_scores);

@@ -234,7 +234,7 @@ fn range_store(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             result.insert(text(member, &mut TextBuf::default()), score, &limits);
         }
     }
-    store(ks, call, call.arg(1), result, event("zrangestore"));
+    store(ks, call, call.arg(1), result, event("zrangestore"), 1);
     Ok(())
 }
 
