@@ -134,6 +134,16 @@ pub struct Op {
     pub argv: Argv,
 }
 
+/// Something to be freed on another thread.
+#[derive(Debug)]
+pub struct Garbage {
+    pub what: Box<dyn std::any::Any + Send>,
+    /// Keys or values in it, as INFO counts them.
+    pub objects: usize,
+    /// Bytes that come free with it, as far as that is known without a walk.
+    pub bytes: usize,
+}
+
 #[derive(Debug, Default)]
 pub struct Effects {
     pub wants: Wants,
@@ -146,8 +156,8 @@ pub struct Effects {
     /// Databases that changed places: whoever watches or waits for a key of theirs must look again.
     pub swapped: Vec<(DbId, DbId)>,
     pub block: Option<BlockOn>,
-    /// Whole data sets and large values, to be freed on the background thread.
-    pub garbage: Vec<Box<dyn std::any::Any + Send>>,
+    /// Whole data sets and large values.
+    pub garbage: Vec<Garbage>,
     pub counts: Counts,
 }
 
@@ -157,7 +167,6 @@ pub struct Counts {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
-    pub lazyfreed: u64,
 }
 
 impl Effects {

@@ -4,12 +4,15 @@
 //! then a family: the row stands above its handler, `COMMANDS` lists the family.
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
+pub mod bitmap;
 pub mod generic;
 pub mod geo;
 pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 pub mod list;
 pub mod scanning;
+pub mod set;
 pub mod spec;
 pub mod string;
 pub mod syntax;
@@ -18,5 +21,15 @@ pub mod zset;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] =
-    &[string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS, zset::COMMANDS, geo::COMMANDS];
+#[rustfmt::skip]
+pub const FAMILIES: &[&[DataCommand]] = &[
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    geo::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    string::COMMANDS,
+    zset::COMMANDS,
+];

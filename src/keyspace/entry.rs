@@ -26,7 +26,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::base::millis::Millis;
-use crate::ds::blocks::SMALL_MAX;
+use crate::ds::blocks::{Blocks, SMALL_MAX};
 use crate::value::{Rest, Value, ValueRef};
 
 pub use crate::value::View;
@@ -305,6 +305,11 @@ impl<'a> EntryRef<'a> {
             View::Object(value) => value.type_name(),
             _ => "string",
         }
+    }
+
+    /// Bytes of the block that the entry lies in.
+    pub fn block_size(self) -> usize {
+        Blocks::class_size(self.block_len())
     }
 
     /// Bytes of the entry's block, before rounding to a class.

@@ -22,9 +22,10 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
             return apply_reply_mode(srv, slot, before, reply);
         }
     };
+    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
-    let calm = srv.exec.alarms == 0
+    let calm = quiet
         && client.flags.has(Flags::AUTHENTICATED)
         && !client.flags.has(Flags::GATED)
         && srv.registry.row(row).spec.arity_fits(args.len());
@@ -39,6 +40,7 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
 fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     let before = reply.len();
     begin_reply_mode(srv, slot);
+    srv.make_room();
     if let Err(error) = gates::pass(srv, slot, row, args) {
         let open = srv.clients[slot].flags.has(Flags::MULTI);
         let ends_it = open && srv.registry.row(row).spec.name == "exec";

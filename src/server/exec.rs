@@ -5,14 +5,15 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Op, Replicate};
-use crate::call::{Args, Call, Caller, CmdResult, Effects, Origin, Wants};
+use crate::call::{Args, Call, Caller, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
 use crate::server::gates::Alarm;
+use crate::server::observation::Done;
 use crate::server::registry::{RowId, Run};
 use crate::sys::bio::Job;
-use crate::sys::clock::ticks;
+use crate::sys::clock::{ticks, ticks_to_ns};
 
 /// State of execution that outlives a call.
 #[derive(Default)]
@@ -26,6 +27,10 @@ pub struct Exec {
     pub dirty: u64,
     /// Bytes of the input that is being dealt with, the request that runs included.
     pub reading: usize,
+    /// A call that takes so many ticks or more is told to whoever watches; see [`Server::refresh_observation`].
+    pub slow_ticks: u64,
+    /// `latency-tracking`.
+    pub tracks_latency: bool,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }
@@ -33,6 +38,11 @@ pub struct Exec {
 impl Exec {
     pub fn start_timing(&mut self) {
         self.last_ticks = ticks();
+    }
+
+    /// Where the call that runs, or the next one, begins.
+    pub fn last_ticks(&self) -> u64 {
+        self.last_ticks
     }
 
     pub fn has_alarm(&self, alarm: Alarm) -> bool {
@@ -62,7 +72,8 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
-        let (start, dirty) = (reply.len(), fx.dirty);
+        let (start, dirty, began) = (reply.len(), fx.dirty, self.exec.last_ticks);
+        let first_run = woken_by.is_none();
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
         let mut call = Call { args, caller, now: self.clock.now(), woken_by, reply, fx };
@@ -78,23 +89,29 @@ impl Server {
             self.stats.count_error(&message);
         }
         let now = ticks();
-        let spent = now.wrapping_sub(self.exec.last_ticks);
+        let spent = now.wrapping_sub(began);
         self.exec.last_ticks = now;
-        let stats = &mut self.registry.row_mut(row).stats;
-        stats.ticks += spent;
-        stats.failed += failed as u64;
-        if woken_by.is_none() {
-            stats.calls += 1;
+        // Inside EXEC or a script nobody waits.
+        let parked = fx.block.is_some() && caller.origin == Origin::Client;
+        let entry = self.registry.row_mut(row);
+        entry.stats.ticks += spent;
+        entry.stats.failed += failed as u64;
+        if first_run {
+            entry.stats.calls += 1;
             self.stats.commands_processed += 1;
+        }
+        if self.exec.tracks_latency && !parked {
+            entry.latencies.get_or_insert_default().record(ticks_to_ns(spent));
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
             fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
         }
-        if caller.origin != Origin::Client
-            && let Some(wait) = fx.block.take()
-        {
-            // Inside EXEC or a script nobody waits: the answer is that there is nothing.
+        if !parked && let Some(wait) = fx.block.take() {
+            // The answer is that there is nothing.
             if wait.refused_with_null { reply.null() } else { reply.null_array() }
+        }
+        if spent >= self.exec.slow_ticks {
+            self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
     }
 
@@ -125,9 +142,8 @@ impl Server {
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");
         let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
-        for job in garbage.drain(..) {
-            self.stats.lazyfreed_objects += 1;
-            self.bio.submit(Job::Drop(job));
+        for Garbage { what, objects, bytes } in garbage.drain(..) {
+            self.bio.submit(Job::Drop { what, objects, bytes });
         }
         for (db, key) in &touched {
             self.touch_watchers(*db, key);
@@ -148,7 +164,6 @@ impl Server {
         self.stats.keyspace_hits += counts.hits;
         self.stats.keyspace_misses += counts.misses;
         self.stats.expired_keys += counts.expired;
-        self.stats.lazyfreed_objects += counts.lazyfreed;
     }
 
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes

@@ -14,11 +14,14 @@ pub mod commands;
 pub mod cron;
 pub mod dispatch;
 pub mod event_loop;
+pub mod evict;
 pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod memory;
 pub mod notify;
+pub mod observation;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
@@ -36,8 +39,10 @@ use crate::sys::clock::Clock;
 use blocking::Blocking;
 use clients::Clients;
 use event_loop::Loop;
+use evict::Evict;
 use exec::Exec;
 use identity::Identity;
+use observation::Observation;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -50,6 +55,7 @@ pub struct Server {
     pub registry: Registry,
     pub exec: Exec,
     pub turn: Loop,
+    pub evict: Evict,
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,
@@ -59,4 +65,5 @@ pub struct Server {
     pub bio: Bio,
     pub identity: Identity,
     pub persistence: Persistence,
+    pub observation: Observation,
 }

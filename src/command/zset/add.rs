@@ -172,9 +172,10 @@ fn apply<'a>(
     for (given, member) in pairs {
         let mut nan = false;
         let (old, new) = zset.update(member, &limits, |old| {
-            let new = options.decide(old, given);
-            nan = new.is_some_and(f64::is_nan);
-            new.filter(|new| !new.is_nan())
+            let new = options.decide(old, given)?;
+            nan = new.is_nan();
+            // An equal score is the one that stays: 0 does not take the place of -0.
+            (!nan).then_some(old.filter(|old| *old == new).unwrap_or(new))
         });
         if nan {
             return Err(CmdError::Fixed("ERR resulting score is not a number (NaN)"));

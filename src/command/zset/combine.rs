@@ -11,7 +11,7 @@ use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::ds::element::TextBuf;
 use crate::keyspace::{EntryRef, Keyspace, View};
-use crate::value::{Limits, ValueRef, Zset, ZsetRef};
+use crate::value::{Limits, SetRef, ValueRef, Zset, ZsetRef};
 
 const READING: Spec = Spec {
     arity: -3,
@@ -191,6 +191,8 @@ impl<'a> Inputs<'a> {
 enum Source<'a> {
     Nothing,
     Zset(ZsetRef<'a>),
+    /// All of its members have the score 1.
+    Set(SetRef<'a>),
 }
 
 #[derive(Clone, Copy)]
@@ -203,6 +205,7 @@ impl<'a> Source<'a> {
     fn of(entry: EntryRef<'a>) -> Option<Source<'a>> {
         match entry.view() {
             View::Object(ValueRef::Zset(zset)) => Some(Source::Zset(zset)),
+            View::Object(ValueRef::Set(set)) => Some(Source::Set(set)),
             _ => None,
         }
     }
@@ -211,6 +214,7 @@ impl<'a> Source<'a> {
         match self {
             Source::Nothing => 0,
             Source::Zset(zset) => zset.len(),
+            Source::Set(set) => set.len(),
         }
     }
 
@@ -218,6 +222,7 @@ impl<'a> Source<'a> {
         match self {
             Source::Nothing => None,
             Source::Zset(zset) => zset.score(member),
+            Source::Set(set) => set.contains(member).then_some(1.0),
         }
     }
 
@@ -227,6 +232,9 @@ impl<'a> Source<'a> {
             Source::Nothing => {}
             Source::Zset(zset) => {
                 zset.iter().all(|(member, score)| visit(text(member, &mut TextBuf::default()), score));
+            }
+            Source::Set(set) => {
+                set.iter().all(|member| visit(text(member, &mut TextBuf::default()), 1.0));
             }
         }
     }
