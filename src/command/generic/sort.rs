@@ -38,7 +38,7 @@ pub const SORT: DataCommand = Command::new(
         flags: WRITE.or(DENYOOM).or(MOVABLEKEYS),
         keys: &[SOURCE, NAMED_BY_ELEMENTS, KeySpec::unknown(KeyFlags::OW.or(KeyFlags::UPDATE))],
         summary: "Returns or stores the elements of a list, a set or a sorted set in order.",
-        syntax: "key [BY pattern#1] [LIMIT offset count] [GET pattern#1 [GET pattern#1 ...]] [<ASC|DESC>:order] [ALPHA:sorting] [STORE destination#2]",
+        syntax: "key [BY pattern#1] [LIMIT offset count] [GET pattern#1 [GET pattern#1 ...]] [<ASC|DESC>:order] [ALPHA:sorting] [STORE destination:key#2]",
         ..SORT_SPEC
     },
 );
