@@ -8,6 +8,7 @@ mod describe;
 use super::{ServerCommand, ServerHandler};
 use crate::base::glob::{self, Case};
 use crate::call::{Args, Call, CmdError, CmdResult};
+use crate::command::generic::sort;
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::registry::{Registry, Row};
@@ -275,6 +276,9 @@ fn found_keys(spec: &Spec, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
             _ if !matches!(keys.begin, Begin::Index(_)) => {}
             _ => return Vec::new(),
         }
+    }
+    if spec.name == "sort" {
+        found.extend(sort::store_key(args).map(|at| (at, KeyFlags::OW.or(KeyFlags::UPDATE))));
     }
     found
 }
