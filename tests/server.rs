@@ -12,6 +12,9 @@ mod config;
 #[path = "server/connection.rs"]
 mod connection;
 
+#[path = "server/evict.rs"]
+mod evict;
+
 #[path = "server/info.rs"]
 mod info;
 

@@ -6,7 +6,7 @@
 use super::spec::*;
 use crate::base::num;
 use crate::call::options::timeout_seconds;
-use crate::call::{Call, Class, CmdError, CmdResult, Event};
+use crate::call::{BlockOn, Call, Class, CmdError, CmdResult, Event, WaitFor};
 use crate::keyspace::{Keyspace, event};
 use crate::value::list::End;
 use crate::value::{List, ListRef};
@@ -200,6 +200,9 @@ fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
     let deadline = timeout_seconds(call.arg(last), call.now)?;
     let keys = call.args.from(1).take(last - 1);
     for key in keys.clone() {
+        if !call.may_take(key) {
+            continue;
+        }
         let Some(mut list) = ks.write_typed::<List>(key, call)? else {
             continue;
         };
@@ -216,6 +219,6 @@ fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
         call.replicate_as(&[if end == End::Left { b"LPOP" } else { b"RPOP" }, key]);
         return Ok(());
     }
-    call.block_on(keys, deadline);
+    call.block_on(BlockOn::new(WaitFor::List, keys, deadline));
     Ok(())
 }

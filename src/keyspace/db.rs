@@ -13,6 +13,8 @@ use super::entries::{Entries, EntryMut};
 use super::entry::{EntryRef, New, Stamp, Taken};
 use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
+use crate::base::rng::Rng;
+use crate::ds::table::Handle;
 use crate::ds::wheel::{Fired, Wheel};
 
 /// What happens to a key's deadline when its value is replaced.
@@ -33,6 +35,16 @@ pub struct Db {
     fired: Vec<Fired>,
 }
 
+/// Which keys a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    All,
+    /// Those with a deadline.
+    Volatile,
+}
+
+/// Records drawn in search of one that leads to a key: most of those that do not are swept sooner or later.
+const RANDOM_DRAWS: usize = 32;
 /// Left-behind records up to this many are not worth a sweep.
 const STALE_FLOOR: usize = 4096;
 
@@ -227,6 +239,52 @@ impl Db {
             let entries = &mut self.entries;
             self.wheel.compact(budget, |hash40, id| entries.by_record(hash40, id.0).is_some());
         }
+    }
+
+    /// Up to `n` random entries, of all or of those with a deadline. Where few have one, they are found through the
+    /// wheel, so that no time is spent on the others.
+    pub fn sample(
+        &self,
+        who: Among,
+        n: usize,
+        rng: &mut Rng,
+        room: &mut Vec<Handle>,
+        mut visit: impl FnMut(EntryRef<'_>),
+    ) {
+        if who == Among::All || self.volatile == self.len() {
+            return self.entries.sample(n, rng.next_u64(), room, visit);
+        }
+        if self.volatile * 2 < self.len() {
+            let hashes = (0..n.min(self.volatile)).filter_map(|_| self.wheel.random(rng));
+            return hashes.filter_map(|hash| self.entries.stamped(hash)).for_each(visit);
+        }
+        let mut left = n;
+        self.entries.sample(n * 2, rng.next_u64(), room, |entry| {
+            if left > 0 && entry.stamp().is_some() {
+                left -= 1;
+                visit(entry);
+            }
+        });
+    }
+
+    /// A random entry, each about as likely as any other.
+    pub fn random(&self, who: Among, rng: &mut Rng) -> Option<EntryRef<'_>> {
+        if who == Among::All || self.volatile == self.len() {
+            return self.entries.random(|| rng.next_u64());
+        }
+        (0..RANDOM_DRAWS).find_map(|_| self.entries.stamped(self.wheel.random(rng)?))
+    }
+
+    /// The first entry with a deadline from a random place on: for who must have one and has drawn in vain.
+    pub fn any_volatile(&self, rng: &mut Rng) -> Option<EntryRef<'_>> {
+        if self.volatile == 0 {
+            return None;
+        }
+        let start = rng.index(self.len());
+        let mut stamped = self.entries.iter().enumerate().filter(|(_, entry)| entry.stamp().is_some());
+        let first = stamped.next()?;
+        let later = if first.0 >= start { None } else { stamped.find(|(place, _)| *place >= start) };
+        Some(later.unwrap_or(first).1)
     }
 
     /// When the next record fires at the earliest.

@@ -51,7 +51,7 @@ impl Entries {
 
     /// An empty set of entries under the same seed.
     pub fn fresh(&self) -> Entries {
-        Entries::new(self.seed.clone())
+        Entries::new(self.seed)
     }
 
     #[inline]
@@ -105,6 +105,15 @@ impl Entries {
         Some(EntryMut { entries: self, slot, at })
     }
 
+    /// Some entry with a stamp whose hash begins like `partial`, as far as the table can tell: where a record of the
+    /// wheel leads, whichever deadline it stands for.
+    pub fn stamped(&self, partial: u64) -> Option<EntryRef<'_>> {
+        // SAFETY: handles of our own table.
+        let slot = self.table.find(partial, |h| unsafe { entry_of(h) }.stamp().is_some())?;
+        // SAFETY: a handle of our table, borrowed with `self`.
+        Some(unsafe { entry_of(slot.handle()) })
+    }
+
     /// Adds a key that is not there.
     pub fn insert(&mut self, hash: u64, key: &[u8], stamp: Option<Stamp>, access: u32, value: New<'_>) {
         self.outside += value.owns_outside() as usize;
@@ -141,6 +150,15 @@ impl Entries {
     pub fn random(&self, random: impl FnMut() -> u64) -> Option<EntryRef<'_>> {
         // SAFETY: a handle of our own table, borrowed with `self`.
         self.table.random(random).map(|h| unsafe { entry_of(h) })
+    }
+
+    /// Up to `n` entries that stand near each other at a random place: quick rather than fair, for the choice of
+    /// victims. `room` is used to gather them.
+    pub fn sample(&self, n: usize, random: u64, room: &mut Vec<Handle>, mut visit: impl FnMut(EntryRef<'_>)) {
+        room.clear();
+        self.table.sample(n, random, room);
+        // SAFETY: handles of our own table, borrowed with `self`.
+        room.iter().for_each(|&h| visit(unsafe { entry_of(h) }));
     }
 
     /// Room for so many keys at once, when a file of known size is about to be loaded.

@@ -12,6 +12,7 @@ pub mod access;
 pub mod db;
 pub mod entries;
 pub mod entry;
+pub mod evict;
 pub mod typing;
 
 pub use access::AccessClock;
@@ -24,15 +25,17 @@ use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::num;
 use crate::base::rng::Rng;
-use crate::call::{Call, Class, CmdError, DbId, Effects, Event, Origin};
+use crate::call::{Call, Class, CmdError, DbId, Effects, Event, Garbage, Origin};
 use crate::value::{Limits, Typed};
 
 /// What the keyspace is told of the configuration and of the server's role.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `lazyfree-lazy-user-del`: DEL frees on the background thread.
+    /// `lazyfree-lazy-user-del`: DEL does as UNLINK does.
     pub lazy_user_del: bool,
-    /// `lazyfree-lazy-expire`: expired keys are propagated as UNLINK.
+    /// `lazyfree-lazy-server-del`: values are freed on the background thread when a command replaces them.
+    pub lazy_server_del: bool,
+    /// `lazyfree-lazy-expire`: the same for expired keys, which are propagated as UNLINK.
     pub lazy_expire: bool,
     /// An overdue key is hidden but stays until the master says DEL.
     pub hide_expired: bool,
@@ -57,6 +60,7 @@ impl Settings {
     fn new(seed: HashSeed) -> Settings {
         Settings {
             lazy_user_del: false,
+            lazy_server_del: false,
             lazy_expire: false,
             hide_expired: false,
             freeze_access: false,
@@ -78,9 +82,15 @@ pub struct Keyspace {
     scratch: Vec<u8>,
 }
 
-/// Values that take more than this many frees, or buffers of more bytes, are freed on the background thread.
-const FREE_EFFORT: usize = 64;
-const FREE_BYTES: usize = 256 * 1024;
+/// What takes more than so many frees is freed on the background thread: where lazy freeing is asked for, and where it
+/// is not, since nothing may stop the loop for longer than about a millisecond.
+const LAZY_EFFORT: usize = 64;
+const PROMPT_EFFORT: usize = 16 * 1024;
+/// The same for buffers, in bytes.
+const LAZY_BYTES: usize = 256 * 1024;
+/// Databases with more keys are never freed in the loop.
+const PROMPT_KEYS: usize = 4096;
+const PROMPT_BYTES: usize = 64 * 1024 * 1024;
 
 pub mod event {
     //! Events that more than one command family raises.
@@ -164,7 +174,7 @@ impl Keyspace {
                 Some(entry)
             }
             Live::Expired(taken) => {
-                discard(taken, call.fx);
+                discard(taken, settings.lazy_expire, call.fx);
                 tell_expired(settings.lazy_expire, db, key, call.fx);
                 None
             }
@@ -219,7 +229,7 @@ impl Keyspace {
         let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
         let (mut place, taken) = dbs[db.0 as usize].place(key, now);
         if let Some(taken) = taken {
-            discard(taken, call.fx);
+            discard(taken, settings.lazy_expire, call.fx);
             // A replica that may be written to forgets an overdue key without a word: its master will say DEL.
             if !settings.hide_expired {
                 tell_expired(settings.lazy_expire, db, key, call.fx);
@@ -240,7 +250,7 @@ impl Keyspace {
     pub fn put_in(&mut self, db: DbId, key: &[u8], value: New<'_>, expire: Expire, call: &mut Call<'_>) {
         let access = self.access.fresh();
         if let Some(taken) = self.dbs[db.0 as usize].put(key, value, expire, access, call.now) {
-            discard(taken, call.fx);
+            discard(taken, self.settings.lazy_server_del, call.fx);
         }
     }
 
@@ -264,11 +274,11 @@ impl Keyspace {
             _ => access.fresh(),
         };
         match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
-            Met::Live(taken) => discard(taken, call.fx),
-            Met::Overdue(taken) if obeys(call) => discard(taken, call.fx),
+            Met::Live(taken) => discard(taken, settings.lazy_server_del, call.fx),
+            Met::Overdue(taken) if obeys(call) => discard(taken, settings.lazy_expire, call.fx),
             Met::Nothing => call.notify(key, event::NEW),
             Met::Overdue(taken) => {
-                discard(taken, call.fx);
+                discard(taken, settings.lazy_expire, call.fx);
                 if !settings.hide_expired {
                     tell_expired(settings.lazy_expire, call.db(), key, call.fx);
                 }
@@ -283,11 +293,16 @@ impl Keyspace {
     }
 
     pub fn delete_in(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>) -> bool {
+        self.delete_freeing(db, key, self.settings.lazy_server_del, call)
+    }
+
+    /// As [`Keyspace::delete_in`], where another setting says whether the value is freed lazily.
+    pub fn delete_freeing(&mut self, db: DbId, key: &[u8], lazy: bool, call: &mut Call<'_>) -> bool {
         if self.lookup(db, key, call, false).is_none() {
             return false;
         }
         let taken = self.dbs[db.0 as usize].remove(key);
-        discard(taken.expect("just looked up"), call.fx);
+        discard(taken.expect("just looked up"), lazy, call.fx);
         true
     }
 
@@ -309,18 +324,24 @@ impl Keyspace {
             let id = DbId(i as u32);
             more |= db.expire_some(now, budget, |overdue| match overdue {
                 Overdue::Key(entry) => tell_expired(self.settings.lazy_expire, id, entry.key(), fx),
-                Overdue::Value(taken) => discard(taken, fx),
+                Overdue::Value(taken) => discard(taken, self.settings.lazy_expire, fx),
             });
         }
         more
     }
 
-    /// Empties databases; what was in them goes to the background thread. Returns the number of keys removed.
-    pub fn flush(&mut self, which: std::ops::Range<usize>, fx: &mut Effects) -> u64 {
+    /// Empties databases. What was in them goes to the background thread, unless it is little and freeing lazily was
+    /// not asked for. Returns the number of keys removed.
+    pub fn flush(&mut self, which: std::ops::Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut removed = 0;
-        for db in &mut self.dbs[which] {
-            removed += db.len() as u64;
-            fx.garbage.push(Box::new(db.take()));
+        for db in self.dbs[which].iter_mut().filter(|db| !db.is_empty() || !db.wheel_is_empty()) {
+            let gone = db.take();
+            removed += gone.len() as u64;
+            if !lazy && gone.len() <= PROMPT_KEYS && !gone.entries.needs_walk() {
+                continue;
+            }
+            let bytes = gone.entries.held_bytes() + gone.wheel_bytes();
+            fx.garbage.push(Garbage { objects: gone.len(), bytes, what: Box::new(gone) });
         }
         removed
     }
@@ -384,14 +405,24 @@ fn tell_expired(lazy: bool, db: DbId, key: &[u8], fx: &mut Effects) {
     fx.touch(db, key);
 }
 
-/// Frees what an entry owned: here if that is quick, else on the background thread.
+/// Frees what an entry owned: here if that is quick, else on the background thread. `lazy`: whether the setting that
+/// belongs to the occasion asks for the latter where there is a choice.
 #[inline]
-pub fn discard(taken: Taken, fx: &mut Effects) {
+pub fn discard(taken: Taken, lazy: bool, fx: &mut Effects) {
+    if !matches!(taken, Taken::Plain) {
+        discard_owned(taken, lazy, fx);
+    }
+}
+
+fn discard_owned(taken: Taken, lazy: bool, fx: &mut Effects) {
+    let (effort, bytes) = if lazy { (LAZY_EFFORT, LAZY_BYTES) } else { (PROMPT_EFFORT, PROMPT_BYTES) };
     match taken {
         Taken::Plain => {}
-        Taken::Buffer(buffer) if buffer.capacity() < FREE_BYTES => drop(buffer),
-        Taken::Buffer(buffer) => fx.garbage.push(Box::new(buffer)),
-        Taken::Object(object) if object.free_effort() <= FREE_EFFORT => drop(object),
-        Taken::Object(object) => fx.garbage.push(object),
+        Taken::Buffer(buffer) if buffer.capacity() < bytes => drop(buffer),
+        Taken::Buffer(buffer) => {
+            fx.garbage.push(Garbage { objects: 1, bytes: buffer.capacity(), what: Box::new(buffer) });
+        }
+        Taken::Object(object) if object.free_effort() <= effort => drop(object),
+        Taken::Object(object) => fx.garbage.push(Garbage { objects: 1, bytes: object.memory(), what: object }),
     }
 }

@@ -46,9 +46,16 @@ const RULES: &[Rule] = &[
     rule(&["oom-score-adj", "oom-score-adj-values"], set_oom_score),
     rule(&["loglevel"], set_log_level),
     rule(&["maxmemory"], set_memory_alarm),
-    on_change(&["maxmemory"], warn_of_used_memory),
+    on_change(&["maxmemory"], shrink_to_limit),
     rule(
-        &["proto-max-bulk-len", "lazyfree-lazy-user-del", "lazyfree-lazy-expire", "maxmemory", "maxmemory-policy"],
+        &[
+            "proto-max-bulk-len",
+            "lazyfree-lazy-user-del",
+            "lazyfree-lazy-server-del",
+            "lazyfree-lazy-expire",
+            "maxmemory",
+            "maxmemory-policy",
+        ],
         set_keyspace_settings,
     ),
     rule(
@@ -229,13 +236,15 @@ fn set_memory_alarm(srv: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-fn warn_of_used_memory(srv: &mut Server) -> Result<(), String> {
+fn shrink_to_limit(srv: &mut Server) -> Result<(), String> {
     let (limit, used) = (srv.config.maxmemory, srv.used_memory());
     if limit > 0 && limit < used as u64 {
         log::warn!(
             "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage \
-             ({used}). New write commands will not be accepted."
+             ({used}). This will result in key eviction and/or the inability to accept new write commands depending on \
+             the maxmemory-policy."
         );
+        srv.evict.running = true;
     }
     Ok(())
 }
@@ -244,6 +253,7 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     let (config, settings) = (&srv.config, &mut srv.ks.settings);
     settings.max_string = config.proto_max_bulk_len;
     settings.lazy_user_del = config.lazyfree_lazy_user_del;
+    settings.lazy_server_del = config.lazyfree_lazy_server_del;
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
     let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);

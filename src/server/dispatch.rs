@@ -7,7 +7,6 @@ use crate::call::{Args, CmdError, Effects};
 use crate::resp::{Batch, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
-use crate::server::exec::Counting;
 use crate::server::gates;
 use crate::server::registry::{RowId, Run, Unknown};
 
@@ -23,9 +22,10 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
             return apply_reply_mode(srv, slot, before, reply);
         }
     };
+    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
-    let calm = srv.exec.alarms == 0
+    let calm = quiet
         && client.flags.has(Flags::AUTHENTICATED)
         && !client.flags.has(Flags::GATED)
         && srv.registry.row(row).spec.arity_fits(args.len());
@@ -40,6 +40,7 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
 fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     let before = reply.len();
     begin_reply_mode(srv, slot);
+    srv.make_room();
     if let Err(error) = gates::pass(srv, slot, row, args) {
         let open = srv.clients[slot].flags.has(Flags::MULTI);
         let ends_it = open && srv.registry.row(row).spec.name == "exec";
@@ -179,7 +180,7 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
-        self.call(row, args, caller, Counting::Yes, reply, fx);
+        self.call(row, args, caller, reply, fx);
         self.finish_unit(row, args, caller, fx);
     }
 }

@@ -102,11 +102,12 @@ impl Server {
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
         }
+        self.go_on_evicting();
     }
 
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
     fn sleep_us(&self) -> u64 {
-        if self.clients.busy() || self.turn.expiring || self.blocking.has_resumed() {
+        if self.clients.busy() || self.turn.expiring || self.evict.running || self.blocking.has_resumed() {
             return 0;
         }
         let now = self.clock.now();

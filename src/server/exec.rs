@@ -5,7 +5,7 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Op, Replicate};
-use crate::call::{Args, Call, Caller, CmdResult, Effects, Origin, Wants};
+use crate::call::{Args, Call, Caller, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
@@ -54,28 +54,29 @@ impl Exec {
     }
 }
 
-/// Whether a call counts in the statistics: a blocked command that runs again was counted when it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counting {
-    Yes,
-    No,
-}
-
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    pub fn call(
+    #[inline]
+    pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
+        self.call_again(row, args, caller, None, reply, fx);
+    }
+
+    /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
+    /// came.
+    pub fn call_again(
         &mut self,
         row: RowId,
         args: Args<'_>,
         caller: Caller,
-        counting: Counting,
+        woken_by: Option<&[u8]>,
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
         let (start, dirty, began) = (reply.len(), fx.dirty, self.exec.last_ticks);
+        let first_run = woken_by.is_none();
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
-        let mut call = Call { args, caller, now: self.clock.now(), reply, fx };
+        let mut call = Call { args, caller, now: self.clock.now(), woken_by, reply, fx };
         let result: CmdResult = match self.registry.row(row).run {
             Run::Data(run) => run(&mut self.ks, &mut call),
             Run::Server(run) => run(self, &mut call),
@@ -95,7 +96,7 @@ impl Server {
         let entry = self.registry.row_mut(row);
         entry.stats.ticks += spent;
         entry.stats.failed += failed as u64;
-        if counting == Counting::Yes {
+        if first_run {
             entry.stats.calls += 1;
             self.stats.commands_processed += 1;
         }
@@ -105,13 +106,12 @@ impl Server {
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
             fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
         }
-        if fx.block.is_some() && !parked {
+        if !parked && let Some(wait) = fx.block.take() {
             // The answer is that there is nothing.
-            fx.block = None;
-            reply.null_array();
+            if wait.refused_with_null { reply.null() } else { reply.null_array() }
         }
         if spent >= self.exec.slow_ticks {
-            self.observe(&Done { row, args, caller, ticks: spent, counting, parked });
+            self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
     }
 
@@ -142,9 +142,8 @@ impl Server {
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");
         let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
-        for job in garbage.drain(..) {
-            self.stats.lazyfreed_objects += 1;
-            self.bio.submit(Job::Drop(job));
+        for Garbage { what, objects, bytes } in garbage.drain(..) {
+            self.bio.submit(Job::Drop { what, objects, bytes });
         }
         for (db, key) in &touched {
             self.touch_watchers(*db, key);
@@ -165,7 +164,6 @@ impl Server {
         self.stats.keyspace_hits += counts.hits;
         self.stats.keyspace_misses += counts.misses;
         self.stats.expired_keys += counts.expired;
-        self.stats.lazyfreed_objects += counts.lazyfreed;
     }
 
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes

@@ -60,12 +60,16 @@ fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
 }
 
 fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
-    let queued_write = v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(DENYOOM);
-    if !v.srv.exec.has_alarm(Alarm::MEMORY) || !(v.spec.flags.has(DENYOOM) || queued_write) {
+    if !v.srv.exec.has_alarm(Alarm::MEMORY) || !v.srv.evict.out_of_memory {
         return Ok(());
     }
-    let limit = v.srv.config.maxmemory;
-    if v.srv.used_memory() as u64 > limit { Err(CmdError::Oom) } else { Ok(()) }
+    // What waits for EXEC takes memory, whatever it is.
+    let takes_memory = match (v.srv.clients[v.slot].flags.has(Flags::MULTI), v.spec.name) {
+        (true, "exec") => v.srv.queued_flags(v.slot).has(DENYOOM),
+        (true, "discard" | "quit" | "reset") => false,
+        (inside, _) => inside || v.spec.flags.has(DENYOOM),
+    };
+    if takes_memory { Err(CmdError::Oom) } else { Ok(()) }
 }
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod cron;
 pub mod dispatch;
 pub mod event_loop;
+pub mod evict;
 pub mod exec;
 pub mod gates;
 pub mod identity;
@@ -38,6 +39,7 @@ use crate::sys::clock::Clock;
 use blocking::Blocking;
 use clients::Clients;
 use event_loop::Loop;
+use evict::Evict;
 use exec::Exec;
 use identity::Identity;
 use observation::Observation;
@@ -53,6 +55,7 @@ pub struct Server {
     pub registry: Registry,
     pub exec: Exec,
     pub turn: Loop,
+    pub evict: Evict,
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,

@@ -18,7 +18,8 @@ pub struct Stats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub evicted_keys: u64,
-    pub lazyfreed_objects: u64,
+    /// Objects that the background thread had freed at the last CONFIG RESETSTAT.
+    pub lazyfreed_before: u64,
     pub total_forks: u64,
     pub error_replies: u64,
     pub unexpected_error_replies: u64,

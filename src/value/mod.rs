@@ -10,6 +10,7 @@
 //! key, is read there, and becomes an owned value only while it is changed.
 
 pub mod hash;
+pub mod hll;
 pub mod limits;
 pub mod list;
 pub mod set;

@@ -132,7 +132,7 @@ fn carry(ks: &mut Keyspace, from: (DbId, &[u8]), to: (DbId, &[u8]), call: &mut C
         Taken::Object(object) => New::Object(object),
     };
     if let Some(old) = ks.db_mut(to.0).put(to.1, value, expire, access, call.now) {
-        discard(old, call.fx);
+        discard(old, ks.settings.lazy_server_del, call.fx);
     }
 }
 

@@ -7,7 +7,7 @@ use super::Text;
 use crate::config::Choice;
 use crate::server::Server;
 use crate::server::memory::MemoryReport;
-use crate::sys::{alloc, bio, kernel};
+use crate::sys::{alloc, kernel};
 
 pub fn write(srv: &Server, out: &mut Text) {
     let report = srv.memory_report();
@@ -30,7 +30,7 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.line("maxmemory_policy", srv.config.maxmemory_policy.name());
     fragmentation(&report, out);
     out.numbers(&[
-        ("mem_not_counted_for_evict", 0),
+        ("mem_not_counted_for_evict", srv.mem_not_counted_for_evict() as u64),
         ("mem_replication_backlog", 0),
         ("mem_total_replication_buffers", 0),
         ("mem_clients_slaves", 0),
@@ -41,8 +41,8 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.line("mem_allocator", alloc::allocator_name());
     out.numbers(&[
         ("active_defrag_running", 0),
-        ("lazyfree_pending_objects", srv.bio.pending(bio::Kind::Drop) as u64),
-        ("lazyfreed_objects", srv.stats.lazyfreed_objects),
+        ("lazyfree_pending_objects", srv.bio.pending_objects() as u64),
+        ("lazyfreed_objects", srv.bio.dropped_objects() - srv.stats.lazyfreed_before),
     ]);
 }
 

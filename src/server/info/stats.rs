@@ -65,11 +65,12 @@ fn keys(srv: &Server, out: &mut Text) {
     out.line("expired_time_cap_reached_count", stats.expire_slices_cut);
     out.line("expire_cycle_cpu_milliseconds", clock::ticks_to_ns(stats.expire_ticks) / 1_000_000);
     out.line("expire_lag_ms", lag);
+    let (total_exceeded, current_exceeded) = srv.evict.exceeded_ms(srv.clock.mono_us());
     out.numbers(&[
         ("evicted_keys", stats.evicted_keys),
         ("evicted_clients", 0),
-        ("total_eviction_exceeded_time", 0),
-        ("current_eviction_exceeded_time", 0),
+        ("total_eviction_exceeded_time", total_exceeded),
+        ("current_eviction_exceeded_time", current_exceeded),
         ("keyspace_hits", stats.keyspace_hits),
         ("keyspace_misses", stats.keyspace_misses),
     ]);

@@ -17,7 +17,6 @@ pub mod slowlog;
 pub use report::{doctor, graph};
 
 use super::Server;
-use super::exec::Counting;
 use super::registry::RowId;
 use crate::call::{Args, Caller, ClientRef};
 use crate::command::spec::{FAST, SKIP_SLOWLOG};
@@ -40,7 +39,8 @@ pub struct Done<'a> {
     pub caller: Caller,
     /// How long it took, in ticks.
     pub ticks: u64,
-    pub counting: Counting,
+    /// Not the second run of a command that waited.
+    pub first_run: bool,
     /// It found nothing and its client waits: how long it takes is known when the wait is over.
     pub parked: bool,
 }
@@ -71,17 +71,17 @@ impl Server {
     pub(super) fn observe(&mut self, done: &Done<'_>) {
         let us = ticks_to_ns(done.ticks) / 1000;
         let flags = self.registry.row(done.row).spec.flags;
-        let event = match done.counting {
-            Counting::No => latency::COMMAND_UNBLOCKING,
-            Counting::Yes if flags.has(FAST) => latency::FAST_COMMAND,
-            Counting::Yes => latency::COMMAND,
+        let event = match done.first_run {
+            false => latency::COMMAND_UNBLOCKING,
+            true if flags.has(FAST) => latency::FAST_COMMAND,
+            true => latency::COMMAND,
         };
         self.note_latency(event, us);
         let slow = u64::try_from(self.config.slowlog_log_slower_than).is_ok_and(|least| us >= least);
         if slow && !done.parked && !flags.has(SKIP_SLOWLOG) {
             self.log_slow(done, us);
         }
-        if !self.observation.monitors.is_empty() && done.counting == Counting::Yes {
+        if !self.observation.monitors.is_empty() && done.first_run {
             self.feed_monitors(done);
         }
     }

@@ -45,6 +45,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         registry,
         exec: Default::default(),
         turn: Default::default(),
+        evict: Default::default(),
         watch: Default::default(),
         blocking: Default::default(),
         pubsub: Default::default(),
