@@ -118,6 +118,8 @@ pub enum Unblock {
     StreamGone,
 }
 
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
 impl Server {
     pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
         let who = caller.client;
@@ -232,11 +234,11 @@ impl Server {
         let reply = &mut self.clients[slot].reply;
         match why {
             Unblock::Timeout => reply.null_array(),
-            Unblock::Error => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Unblock::Error => reply.error(UNBLOCKED),
             Unblock::StreamGone => reply.error(b"UNBLOCKED the stream key no longer exists"),
         }
         if why != Unblock::Timeout {
-            self.stats.count_error(b"UNBLOCKED");
+            self.stats.count_error(UNBLOCKED);
             self.registry.row_mut(blocked.row).stats.failed += 1;
         }
         self.after_output(slot);
