@@ -110,7 +110,7 @@ mod tests {
             ("bitfield k get u8 0 set u8 0 1", "1:change"),
             ("bitfield k get u8", "1:change"),
             ("sort k", "1:read"),
-            ("sort k by store get store store a limit 1 2 STORE b", "1:read 11:overwrite"),
+            ("sort k by store get store store a limit 1 2 STORE b", "1:read 12:overwrite"),
             ("sort k by nosort store", "1:read"),
             ("sort_ro k by nosort", "1:read"),
             ("migrate h 1 k 0 10", "3:remove"),

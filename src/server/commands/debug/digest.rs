@@ -140,6 +140,7 @@ mod tests {
     use super::*;
     use crate::base::millis::Millis;
     use crate::keyspace::{Db, Expire, New};
+    use crate::value::{Hash, Limits, Set, Value, Zset};
 
     fn digest_of(keys: &[(&str, New<'_>, Expire)]) -> Digest {
         let mut db = Db::new(HashSeed::new(99));
@@ -168,5 +169,48 @@ mod tests {
         assert_ne!(digest_of(&[a(New::Int(12))]), digest_of(&[ends]));
         assert_eq!(digest_of(&[]).text(), "0".repeat(40));
         assert_eq!(one.text().len(), 40);
+    }
+
+    fn digest_of_value(value: Value) -> Digest {
+        let mut db = Db::new(HashSeed::new(7));
+        db.put(b"k", New::Object(Box::new(value)), Expire::Clear, 0, Millis(0));
+        let entry = db.entries.get(db.entries.hash(b"k"), b"k").unwrap();
+        Digester::new().value(entry)
+    }
+
+    fn set_of(members: &[&str], limits: &Limits) -> Digest {
+        let mut set = Set::default();
+        members.iter().for_each(|member| _ = set.insert(member.as_bytes(), limits));
+        digest_of_value(Value::Set(set))
+    }
+
+    #[test]
+    fn members_count_in_any_order_and_form() {
+        let roomy = Limits::new(HashSeed::new(3));
+        let tight = Limits { set_max_intset_entries: 0, set_max_listpack_entries: 0, ..Limits::new(HashSeed::new(4)) };
+        let one = set_of(&["a", "7", "bc"], &roomy);
+        assert_eq!(one, set_of(&["bc", "a", "7"], &tight));
+        assert_eq!(set_of(&["1", "2"], &roomy), set_of(&["2", "1"], &tight));
+        assert_ne!(one, set_of(&["a", "7", "b", "c"], &roomy));
+        assert_ne!(one, set_of(&["a", "7"], &roomy));
+    }
+
+    #[test]
+    fn what_belongs_to_a_member_counts() {
+        let limits = Limits::new(HashSeed::new(3));
+        let hash = |pairs: &[(&str, &str)]| {
+            let mut hash = Hash::default();
+            pairs.iter().for_each(|(field, value)| _ = hash.set(field.as_bytes(), value.as_bytes(), &limits));
+            digest_of_value(Value::Hash(hash))
+        };
+        assert_eq!(hash(&[("a", "1"), ("b", "2")]), hash(&[("b", "2"), ("a", "1")]));
+        assert_ne!(hash(&[("a", "1"), ("b", "2")]), hash(&[("a", "2"), ("b", "1")]));
+        let zset = |score: f64| {
+            let mut zset = Zset::new();
+            zset.insert(b"m", score, &limits);
+            digest_of_value(Value::Zset(zset))
+        };
+        assert_eq!(zset(1.5), zset(1.5));
+        assert_ne!(zset(1.5), zset(1.25));
     }
 }
