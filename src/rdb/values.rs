@@ -62,13 +62,16 @@ impl<W: Write> Output<W> {
     /// One node after the other, each as a listpack or, if its element stands alone, as that.
     fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
         self.length(list.node_count() as u64)?;
+        let mut text = Vec::new();
         list.each_node(|run| {
-            if !run.alone {
-                self.length(node::PACKED)?;
-                return self.listpack(run.iter());
+            if run.alone {
+                text.clear();
+                run.iter().for_each(|element| element.write_text(&mut text));
+                self.length(node::PLAIN)?;
+                return self.text(&text);
             }
-            self.length(node::PLAIN)?;
-            run.iter().try_for_each(|element| self.element(element))
+            self.length(node::PACKED)?;
+            self.listpack(run.iter())
         })
     }
 

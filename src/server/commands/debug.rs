@@ -1,11 +1,12 @@
 //! DEBUG: what tests and bug hunters ask for, and nobody else should.
 //!
-//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at
-//! data, [`knobs`] those that turn something.
+//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] and [`digest`] have those that
+//! look at data, [`knobs`] those that turn something.
 //! *Does not know:* subcommands of parts that are not built; they are refused as unknown.
 //! *Invariant:* nothing is done for a client that `enable-debug-command` keeps out. DEBUG is one command and not a
 //! container, as in 7.0: its subcommands have no rows. *Counterpart in C Redis:* `debugCommand`.
 
+mod digest;
 mod knobs;
 mod look;
 
@@ -69,11 +70,11 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "CHANGE-REPL-ID",
         "    Gives the data set another replication id, so that no replica can go on with it.",
     ]),
-    sub("DIGEST", 2..=2, look::digest, &[
+    sub("DIGEST", 2..=2, digest::digest, &[
         "DIGEST",
         "    Shows a number that is the same for two servers that hold the same data.",
     ]),
-    sub("DIGEST-VALUE", 2..=usize::MAX, look::digest_value, &[
+    sub("DIGEST-VALUE", 2..=usize::MAX, digest::digest_value, &[
         "DIGEST-VALUE <key> [<key> ...]",
         "    Shows such a number for the value of each key.",
     ]),
@@ -84,6 +85,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("HTSTATS", 3..=3, look::table_figures, &[
         "HTSTATS <dbid>",
         "    Shows how full the tables of a database are.",
+    ]),
+    sub("HTSTATS-KEY", 3..=3, look::value_table_figures, &[
+        "HTSTATS-KEY <key>",
+        "    Shows how full the table of a value is.",
     ]),
     sub("LISTPACK", 3..=3, look::listpack, &[
         "LISTPACK <key>",
