@@ -4,8 +4,8 @@
 //! effects: propagation, watchers, notifications, blocked clients, garbage. *Invariant:* nobody else runs a handler.
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
-use crate::call::effects::{Op, Replicate};
-use crate::call::{Args, Call, Caller, CmdResult, Effects, Origin, Wants};
+use crate::call::effects::{Op, Replicate, Touched};
+use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
@@ -26,6 +26,8 @@ pub struct Exec {
     pub dirty: u64,
     /// Bytes of the input that is being dealt with, the request that runs included.
     pub reading: usize,
+    /// Whose unit is being drained; `None`: the server's own.
+    current: Option<ClientRef>,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }
@@ -114,7 +116,9 @@ impl Server {
         if let Some(block) = fx.block.take() {
             self.block_client(row, args, caller, block);
         }
+        self.exec.current = Some(caller.client);
         self.drain_server_side(fx);
+        self.exec.current = None;
     }
 
     /// What follows from changes, whoever made them: a client, expiry, a timer.
@@ -128,10 +132,12 @@ impl Server {
             self.stats.lazyfreed_objects += 1;
             self.bio.submit(Job::Drop(job));
         }
-        for (db, key) in &touched {
+        for Touched { db, key, .. } in &touched {
             self.touch_watchers(*db, key);
             self.blocking.note_ready(*db, key);
         }
+        let settled = std::mem::take(&mut self.tracking.settled);
+        self.invalidate(&touched[settled..], self.exec.current);
         for (first, second) in swapped {
             self.databases_swapped(first, second);
         }
@@ -155,7 +161,7 @@ impl Server {
     pub fn refresh_wants(&mut self) {
         self.exec.wants = Wants {
             ops: false,
-            touched: !self.watch.is_empty() || !self.blocking.is_empty(),
+            touched: !self.watch.is_empty() || !self.blocking.is_empty() || self.tracking.listens(),
             events: self.wanted_events(),
         };
     }

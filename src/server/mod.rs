@@ -19,11 +19,13 @@ pub mod gates;
 pub mod identity;
 pub mod info;
 pub mod notify;
+pub mod pause;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
+pub mod track;
 pub mod version;
 pub mod watch;
 
@@ -33,11 +35,13 @@ use crate::net::Reactor;
 use crate::pubsub::PubSub;
 use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
+use crate::tracking::Tracking;
 use blocking::Blocking;
 use clients::Clients;
 use event_loop::Loop;
 use exec::Exec;
 use identity::Identity;
+use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -53,6 +57,8 @@ pub struct Server {
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
+    pub pause: Pause,
     pub config: Config,
     pub clock: Clock,
     pub stats: Stats,

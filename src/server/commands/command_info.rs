@@ -263,7 +263,7 @@ fn keys(registry: &Registry, call: &mut Call<'_>, show: ShowKey) -> CmdResult {
 }
 
 /// Where the keys are, with what is done to each; nothing when the arguments are malformed.
-fn found_keys(spec: &Spec, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
+pub fn found_keys(spec: &Spec, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
     let mut found = Vec::new();
     for keys in spec.keys.iter().filter(|keys| !keys.flags.has(KeyFlags::NOT_KEY)) {
         match keys.positions(args) {

@@ -1,10 +1,12 @@
 //! DEBUG: what tests and bug hunters ask for, and nobody else should.
 //!
-//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at data.
+//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at data,
+//! [`knobs`] those that hold something still.
 //! *Does not know:* subcommands of parts that are not built; they are refused as unknown.
 //! *Invariant:* nothing is done for a client that `enable-debug-command` keeps out. DEBUG is one command and not a
 //! container, as in 7.0: its subcommands have no rows. *Counterpart in C Redis:* `debugCommand`.
 
+mod knobs;
 mod look;
 
 use std::ops::RangeInclusive;
@@ -86,6 +88,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "PANIC",
         "    Ends the server as a failed assertion does.",
     ]),
+    sub("PAUSE-CRON", 3..=3, knobs::pause_cron, &[
+        "PAUSE-CRON <0|1>",
+        "    With 1, the periodic work waits.",
+    ]),
     sub("POPULATE", 3..=5, populate, &[
         "POPULATE <count> [<prefix>] [<size>]",
         "    Makes <count> strings named <prefix>:<number>, of <size> bytes. Replicas",
@@ -101,6 +107,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "    Saves the data, empties the server and loads what was saved. NOSAVE and",
         "    NOFLUSH leave a step out; keys of the file replace those that are there",
         "    (which MERGE asks for as well).",
+    ]),
+    sub("REPLYBUFFER", 4..=4, knobs::reply_buffer, &[
+        "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>",
+        "    Is checked and changes nothing: buffers return to a pool when they are written.",
+        "REPLYBUFFER RESIZING <0|1>",
+        "    With 0, connections keep their reply buffers.",
     ]),
     sub("SEGFAULT", 2..=usize::MAX, segfault, &[
         "SEGFAULT",

@@ -82,7 +82,7 @@ fn check_mode(call: &Call<'_>) -> CmdResult {
 }
 
 impl Server {
-    /// Empties databases and tells watchers. Returns the number of keys removed.
+    /// Empties databases and tells watchers and trackers. Returns the number of keys removed.
     pub fn empty_databases(&mut self, which: Range<usize>, fx: &mut Effects) -> u64 {
         let mut gone: Vec<(DbId, Box<[u8]>)> = Vec::new();
         for db in which.clone().map(|i| DbId(i as u32)) {
@@ -96,6 +96,7 @@ impl Server {
         for (db, key) in gone {
             self.touch_watchers(db, &key);
         }
+        self.invalidate_everything();
         removed
     }
 }

@@ -8,7 +8,6 @@ use super::Text;
 use super::text::ratio;
 use crate::config::Choice;
 use crate::server::Server;
-use crate::server::client::Client;
 use crate::sys::{alloc, bio, kernel, process};
 
 pub fn write(srv: &Server, out: &mut Text) {
@@ -19,7 +18,7 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.bytes("used_memory_rss", rss);
     out.bytes("used_memory_peak", peak);
     out.line("used_memory_peak_perc", format_args!("{:.2}%", ratio(used, peak) * 100.0));
-    let clients = client_memory(srv);
+    let clients = srv.clients.memory() as u64;
     data_and_overhead(srv, used, clients, out);
     let allocator = allocator(out);
     out.bytes("total_system_memory", kernel::total_ram());
@@ -54,15 +53,6 @@ fn data_and_overhead(srv: &Server, used: u64, clients: u64, out: &mut Text) {
     out.line("used_memory_dataset", dataset);
     let grown = used.saturating_sub(startup);
     out.line("used_memory_dataset_perc", format_args!("{:.2}%", (ratio(dataset, grown) * 100.0).min(100.0)));
-}
-
-/// What connections hold: themselves, bytes that wait to be parsed, replies that wait to be written.
-fn client_memory(srv: &Server) -> u64 {
-    let of = |c: &Client| {
-        let queued = c.transaction.as_ref().map_or(0, |t| t.memory);
-        size_of::<Client>() + c.input.capacity() + c.reply.len() + queued
-    };
-    srv.clients.iter().map(|(_, c)| of(c) as u64).sum()
 }
 
 fn allocator(out: &mut Text) -> alloc::AllocatorStats {

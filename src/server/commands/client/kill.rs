@@ -137,9 +137,16 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 impl Server {
     /// Ends a connection other than the one whose command runs.
     pub fn end_client(&mut self, slot: usize) {
-        self.drop_blocked(slot);
-        self.drop_subscriptions(slot);
-        self.unwatch(slot);
+        self.drop_state(slot);
         self.clients.close_asap(slot);
+    }
+
+    /// Takes a connection out of everything that knows it.
+    pub fn drop_state(&mut self, slot: usize) {
+        self.drop_blocked(slot);
+        self.drop_postponed(slot);
+        self.drop_subscriptions(slot);
+        self.drop_tracking(slot);
+        self.unwatch(slot);
     }
 }
