@@ -97,8 +97,17 @@ impl Clients {
         self.slots.iter().map(|(slot, client)| (slot, &**client))
     }
 
+    /// Those that are not about to be freed: for everybody who asks, the others are gone already.
+    pub fn open(&self) -> impl Iterator<Item = (usize, &Client)> {
+        self.iter().filter(|(_, client)| !client.flags.has(Flags::CLOSE_ASAP))
+    }
+
+    pub fn open_count(&self) -> usize {
+        self.slots.len() - self.to_close.len()
+    }
+
     pub fn by_id(&self, id: ClientId) -> Option<usize> {
-        self.iter().find(|(_, c)| c.id == id).map(|(slot, _)| slot)
+        self.open().find(|(_, c)| c.id == id).map(|(slot, _)| slot)
     }
 
     /// Has replies: they are written before the loop sleeps.

@@ -112,11 +112,8 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let own = call.caller.client.slot as usize;
     let meant: Vec<usize> = srv
         .clients
-        .iter()
-        .filter(|(slot, client)| {
-            let spared = filter.skip_caller && *slot == own;
-            !spared && !client.flags.has(ClientFlags::CLOSE_ASAP) && filter.meets(srv, client)
-        })
+        .open()
+        .filter(|(slot, client)| !(filter.skip_caller && *slot == own) && filter.meets(srv, client))
         .map(|(slot, _)| slot)
         .collect();
     match (old_form, meant.len()) {

@@ -52,7 +52,7 @@ fn list(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             4 if call.args.is(2, "TYPE") => Some(Kind::parse(call.args, 3)?),
             _ => return Err(CmdError::Syntax),
         };
-        let all = srv.clients.iter();
+        let all = srv.clients.open();
         let wanted = all.filter(|(_, client)| kind.is_none_or(|k| Kind::of(client) == k));
         shown.extend(wanted.map(|(slot, client)| (client.id, slot)));
         // Slots are used again; ids tell who came first.
