@@ -402,7 +402,7 @@ fn tell_expired(lazy: bool, db: DbId, key: &[u8], fx: &mut Effects) {
     fx.counts.expired += 1;
     fx.also(db, &[if lazy { b"UNLINK".as_slice() } else { b"DEL" }, key]);
     fx.notify(db, event::EXPIRED, key);
-    fx.touch(db, key);
+    fx.touch_expired(db, key);
 }
 
 /// Frees what an entry owned: here if that is quick, else on the background thread. `lazy`: whether the setting that
