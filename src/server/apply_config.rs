@@ -14,7 +14,7 @@ use super::startup;
 use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
 use crate::keyspace::Settings;
 use crate::net::Listener;
-use crate::sys::{fork, log as server_log, process, title};
+use crate::sys::{crash, fork, log as server_log, process, title};
 
 /// Carries a part of the configuration to where it takes effect; the text of a refusal is 7.0.15's.
 type Effect = fn(&mut Server) -> Result<(), String>;
@@ -45,6 +45,10 @@ const RULES: &[Rule] = &[
     on_change(&["logfile-max-size"], |srv| startup::open_log(&srv.config)),
     rule(&["oom-score-adj", "oom-score-adj-values"], set_oom_score),
     rule(&["loglevel"], set_log_level),
+    on_change(&["crash-log-enabled"], |srv| {
+        crash::set_enabled(srv.config.crash_log_enabled);
+        Ok(())
+    }),
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], shrink_to_limit),
     rule(
@@ -137,17 +141,15 @@ fn enter_dir(srv: &mut Server) -> Result<(), String> {
 }
 
 /// The kernel's words without the number that Rust adds.
-fn error_text(error: &std::io::Error) -> String {
+pub(super) fn error_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// The files that this instance would write may be others now.
 fn lock_files(srv: &mut Server) -> Result<(), String> {
-    srv.turn.locks.clear();
     let file = Some(std::path::Path::new(&srv.identity.config_file)).filter(|p| !p.as_os_str().is_empty());
-    srv.turn.locks = startup::lock_data(&srv.config, file)?;
-    Ok(())
+    startup::lock_data(&srv.config, file, &mut srv.turn.locks)
 }
 
 fn listen_on_port(srv: &mut Server) -> Result<(), String> {

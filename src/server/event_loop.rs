@@ -40,8 +40,9 @@ pub struct Loop {
 
 /// Steps of active expiry between two looks at the time.
 const EXPIRE_STEPS: usize = 64;
-/// How long one turn expires keys, at most.
+/// How long one turn expires keys, at most; and by how much longer for each step of `active-expire-effort` above one.
 const EXPIRE_SLICE_NS: u64 = 200_000;
+const EXPIRE_EFFORT_NS: u64 = 50_000;
 /// The longest sleep, whatever the timers say.
 const SLEEP_MAX_US: u64 = 1_000_000;
 /// Connections accepted from one listener before others get their turn.
@@ -139,6 +140,8 @@ impl Server {
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
         let start = ticks();
+        let slice_ns =
+            EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * u64::from(self.config.active_expire_effort.saturating_sub(1));
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -146,7 +149,7 @@ impl Server {
             if fx.dirty != 0 || !fx.is_quiet() {
                 self.drain_server_side(&mut fx);
             }
-            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
+            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > slice_ns {
                 return;
             }
         }

@@ -101,7 +101,8 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
         // Kernels without the switch have nothing to switch off.
         let _ = kernel::disable_transparent_hugepages();
     }
-    let locks = files::lock_data(&config, file.as_deref())?;
+    let mut locks = Vec::new();
+    files::lock_data(&config, file.as_deref(), &mut locks)?;
     let mut srv = open::build(argv, config, file)?;
     srv.turn.locks = locks;
     srv.listen_all()?;
