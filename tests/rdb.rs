@@ -47,7 +47,7 @@ fn content(value: ValueOwned) -> Content {
         ValueOwned::Object(value) => match *value {
             Value::List(list) => Content::List(list.range(0, -1).map(<[u8]>::to_vec).collect()),
             #[allow(unreachable_patterns)]
-            other => panic!("a {} where only lists are stored", other.type_name()),
+            other => panic!("a {} where only lists are stored", other.as_ref().type_name()),
         },
     }
 }

@@ -176,6 +176,26 @@ impl Db {
         }
     }
 
+    /// Where `key` is or would be, and what an overdue key in this place left.
+    #[inline]
+    pub fn place(&mut self, key: &[u8], now: Millis) -> (Place<'_>, Option<Taken>) {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
+        let mut taken = None;
+        let spot = match entries.get_or_self(hash, key) {
+            Ok(entry) if !entry.entry().is_expired(now) => Spot::There(entry),
+            Ok(entry) => {
+                deadlines.moved(entry.entry().stamp(), None, hash, now);
+                let (left, entries) = entry.remove_and_lend();
+                taken = Some(left);
+                Spot::Free(entries)
+            }
+            Err(entries) => Spot::Free(entries),
+        };
+        (Place { spot, deadlines, hash }, taken)
+    }
+
     /// Takes out overdue keys, at most `budget` steps of work: `expired` sees each key before it goes, and then what
     /// its value owned. `true`: there may be more.
     pub fn expire_some(&mut self, now: Millis, budget: usize, mut expired: impl FnMut(Overdue<'_>)) -> bool {
@@ -295,6 +315,51 @@ pub enum Live<'a> {
     Present(EntryMut<'a>),
     /// The key was overdue and is gone; this is what its value owned.
     Expired(Taken),
+}
+
+/// The place of one key, borrowed together with the books of its database.
+pub struct Place<'a> {
+    pub(super) spot: Spot<'a>,
+    deadlines: Deadlines<'a>,
+    hash: u64,
+}
+
+/// What is in a [`Place`].
+pub(super) enum Spot<'a> {
+    There(EntryMut<'a>),
+    Free(&'a mut Entries),
+    /// The key was taken out; the place is of no more use.
+    Left,
+}
+
+impl Place<'_> {
+    #[inline]
+    pub fn entry(&self) -> Option<EntryRef<'_>> {
+        match &self.spot {
+            Spot::There(entry) => Some(entry.entry()),
+            Spot::Free(_) | Spot::Left => None,
+        }
+    }
+
+    /// Gives the key this value; a key that is there keeps its deadline and access bits.
+    pub(super) fn set(&mut self, key: &[u8], access: u32, value: New<'_>) {
+        match &mut self.spot {
+            Spot::There(entry) => {
+                let (stamp, access) = (entry.entry().stamp(), entry.entry().access());
+                drop(entry.replace(stamp, access, value));
+            }
+            Spot::Free(entries) => entries.insert(self.hash, key, None, access, value),
+            Spot::Left => unreachable!("nothing is set in a place that was left"),
+        }
+    }
+
+    /// Takes the key out, if it is there.
+    pub(super) fn remove(&mut self) {
+        if let Spot::There(entry) = std::mem::replace(&mut self.spot, Spot::Left) {
+            self.deadlines.moved(entry.entry().stamp(), None, self.hash, Millis(0));
+            drop(entry.remove());
+        }
+    }
 }
 
 /// The books of a database's deadlines, apart from its entries.

@@ -61,18 +61,12 @@ pub use payload::{PayloadError, dump_payload, parse_payload};
 pub use reader::{Checksum, Entry, Item, Reader};
 pub use writer::{Access, AuxFields, Progress, ReplicationAux, Writer};
 
+pub use crate::value::View;
+
 use crate::value::Value;
 
 /// Strings longer than this are read into a buffer of their own, which the keyspace can take over.
 pub const OWNED_FROM: usize = 4096;
-
-/// A value to be written, borrowed from where it lives.
-#[derive(Clone, Copy, Debug)]
-pub enum ValueRef<'a> {
-    Int(i64),
-    Bytes(&'a [u8]),
-    Object(&'a Value),
-}
 
 /// A value just read. A string that spells an integer has become one, as everywhere in the keyspace.
 #[derive(Debug)]
@@ -105,11 +99,11 @@ impl Loaded<'_> {
 }
 
 impl ValueOwned {
-    pub fn as_ref(&self) -> ValueRef<'_> {
+    pub fn as_ref(&self) -> View<'_> {
         match self {
-            ValueOwned::Int(value) => ValueRef::Int(*value),
-            ValueOwned::Bytes(bytes) => ValueRef::Bytes(bytes),
-            ValueOwned::Object(value) => ValueRef::Object(value),
+            ValueOwned::Int(value) => View::Int(*value),
+            ValueOwned::Bytes(bytes) => View::Str(bytes),
+            ValueOwned::Object(value) => View::Object((**value).as_ref()),
         }
     }
 }

@@ -9,10 +9,10 @@
 
 use std::io::{self, Write};
 
-use super::ValueRef;
+use super::View;
 use super::format::{kind, len, text};
 use crate::base::{crc64, lzf, num};
-use crate::value::{List, Value};
+use crate::value::{ListRef, ValueRef};
 
 /// Small enough to be still in the cache when it is summed up and written.
 pub(super) const BUFFER_BYTES: usize = 128 * 1024;
@@ -179,29 +179,35 @@ impl<W: Write> Output<W> {
     }
 
     /// The type byte that stands before an entry's key.
-    pub fn kind(&mut self, value: ValueRef<'_>) -> io::Result<()> {
+    pub fn kind(&mut self, value: View<'_>) -> io::Result<()> {
         self.byte(match value {
-            ValueRef::Int(_) | ValueRef::Bytes(_) => kind::STRING,
-            ValueRef::Object(Value::List(_)) => kind::LIST,
+            View::Int(_) | View::Str(_) => kind::STRING,
+            View::Object(ValueRef::List(_)) => kind::LIST,
+            View::Object(other) => return Err(unwritten(other)),
         })
     }
 
     #[inline]
-    pub fn value(&mut self, value: ValueRef<'_>) -> io::Result<()> {
+    pub fn value(&mut self, value: View<'_>) -> io::Result<()> {
         match value {
-            ValueRef::Int(value) => self.int(value),
-            ValueRef::Bytes(bytes) => self.text(bytes),
-            ValueRef::Object(Value::List(list)) => self.list(list),
+            View::Int(value) => self.int(value),
+            View::Str(bytes) => self.text(bytes),
+            View::Object(ValueRef::List(list)) => self.list(list),
+            View::Object(other) => Err(unwritten(other)),
         }
     }
 
-    fn list(&mut self, list: &List) -> io::Result<()> {
+    fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
         self.length(list.len() as u64)?;
         for element in list.range(0, -1) {
             self.text(element)?;
         }
         Ok(())
     }
+}
+
+fn unwritten(value: ValueRef<'_>) -> io::Error {
+    io::Error::other(format!("a {} cannot be saved yet", value.type_name()))
 }
 
 /// What the compressed form of a text may take before its buffer grows.

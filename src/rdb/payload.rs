@@ -11,7 +11,7 @@ use super::format::{MAX_VERSION, VERSION, kind};
 use super::object::{self, Decoded};
 use super::output::Output;
 use super::source::Source;
-use super::{RdbError, RdbErrorKind, ValueOwned, ValueRef};
+use super::{RdbError, RdbErrorKind, ValueOwned, View};
 use crate::base::{crc64, num};
 
 const FOOTER_BYTES: usize = 10;
@@ -41,7 +41,7 @@ impl fmt::Display for PayloadError {
 impl std::error::Error for PayloadError {}
 
 /// What DUMP answers for `value`.
-pub fn dump_payload(value: ValueRef<'_>, compress: bool) -> Vec<u8> {
+pub fn dump_payload(value: View<'_>, compress: bool) -> Vec<u8> {
     const NEVER_FAILS: &str = "a Vec takes every byte";
     let mut out = Output::new(Vec::new(), BUFFER_BYTES, true, compress);
     out.kind(value).expect(NEVER_FAILS);

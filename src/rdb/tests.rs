@@ -33,7 +33,7 @@ impl SeenValue {
             ValueOwned::Int(value) => SeenValue::Int(value),
             ValueOwned::Bytes(bytes) => SeenValue::Bytes(bytes),
             ValueOwned::Object(value) => {
-                SeenValue::List(List::of(&value).unwrap().range(0, -1).map(<[u8]>::to_vec).collect())
+                SeenValue::List(List::of((*value).as_ref()).unwrap().range(0, -1).map(<[u8]>::to_vec).collect())
             }
         }
     }
@@ -406,7 +406,7 @@ fn progress_is_due_when_asked_for() {
     let mut reports = Vec::new();
     for i in 0..100 {
         let len = if i == 50 { 300_000 } else { 10 };
-        writer.entry(b"key", ValueRef::Bytes(&vec![b'v'; len]), None, None).unwrap();
+        writer.entry(b"key", View::Str(&vec![b'v'; len]), None, None).unwrap();
         reports.extend(writer.progress_every(40, 100_000).map(|progress| progress.keys));
     }
     assert_eq!(reports, [40, 51, 91]);
@@ -424,7 +424,7 @@ fn an_error_of_the_sink_or_the_input_is_passed_on() {
         }
     }
     let mut writer = Writer::new(Full, WriteOptions::default());
-    writer.entry(b"key", ValueRef::Int(1), None, None).unwrap();
+    writer.entry(b"key", View::Int(1), None, None).unwrap();
     assert_eq!(writer.finish().map(|_| ()).unwrap_err().kind(), io::ErrorKind::StorageFull);
 
     struct Broken;

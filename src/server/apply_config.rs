@@ -12,7 +12,7 @@ use super::event_loop::Loop;
 use super::gates::Alarm;
 use super::startup;
 use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
-use crate::keyspace::Settings;
+use crate::keyspace::SHARED_INTEGERS;
 use crate::net::Listener;
 use crate::sys::{crash, fork, log as server_log, process, title};
 
@@ -62,9 +62,28 @@ const RULES: &[Rule] = &[
         ],
         set_keyspace_settings,
     ),
+    rule(
+        &[
+            "hash-max-listpack-entries",
+            "hash-max-listpack-value",
+            "set-max-intset-entries",
+            "zset-max-listpack-entries",
+            "zset-max-listpack-value",
+            "list-max-listpack-size",
+            "list-compress-depth",
+            "stream-node-max-bytes",
+            "stream-node-max-entries",
+            "hll-sparse-max-bytes",
+        ],
+        set_value_limits,
+    ),
     rule(&["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"], set_access_clock),
     rule(&["notify-keyspace-events"], |srv| {
         srv.refresh_wants();
+        Ok(())
+    }),
+    rule(&["slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking"], |srv| {
+        srv.refresh_observation();
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
@@ -240,7 +259,22 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
     let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);
-    settings.shared_integers = if own_bits { 0 } else { Settings::default().shared_integers };
+    settings.shared_integers = if own_bits { 0 } else { SHARED_INTEGERS };
+    Ok(())
+}
+
+fn set_value_limits(srv: &mut Server) -> Result<(), String> {
+    let (config, limits) = (&srv.config, &mut srv.ks.settings.limits);
+    limits.hash_max_listpack_entries = config.hash_max_listpack_entries as usize;
+    limits.hash_max_listpack_value = config.hash_max_listpack_value as usize;
+    limits.set_max_intset_entries = config.set_max_intset_entries as usize;
+    limits.zset_max_listpack_entries = config.zset_max_listpack_entries as usize;
+    limits.zset_max_listpack_value = config.zset_max_listpack_value as usize;
+    limits.list_max_listpack_size = config.list_max_listpack_size;
+    limits.list_compress_depth = config.list_compress_depth;
+    limits.stream_node_max_bytes = config.stream_node_max_bytes as usize;
+    limits.stream_node_max_entries = config.stream_node_max_entries as usize;
+    limits.hll_sparse_max_bytes = config.hll_sparse_max_bytes as usize;
     Ok(())
 }
 

@@ -58,10 +58,17 @@ impl Flags {
     pub const READ_CLOSED: Flags = Flags(1 << 17);
     /// Watches at least one key.
     pub const WATCHING: Flags = Flags(1 << 18);
+    /// Sees every call of the others (MONITOR).
+    pub const MONITOR: Flags = Flags(1 << 30);
 
     /// Any of these sends a command through all gates.
     pub const GATED: Flags = Flags(
-        Flags::MULTI.0 | Flags::SUBSCRIBED.0 | Flags::REPLY_OFF.0 | Flags::REPLY_SKIP_NEXT.0 | Flags::REPLY_SKIP.0,
+        Flags::MULTI.0
+            | Flags::SUBSCRIBED.0
+            | Flags::REPLY_OFF.0
+            | Flags::REPLY_SKIP_NEXT.0
+            | Flags::REPLY_SKIP.0
+            | Flags::MONITOR.0,
     );
     /// Any of these ends the processing of a pipeline.
     pub const STOPPED: Flags = Flags(Flags::BLOCKED.0 | Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0);

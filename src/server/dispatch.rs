@@ -7,7 +7,6 @@ use crate::call::{Args, CmdError, Effects};
 use crate::resp::{Batch, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
-use crate::server::exec::Counting;
 use crate::server::gates;
 use crate::server::registry::{RowId, Run, Unknown};
 
@@ -181,7 +180,7 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
-        self.call(row, args, caller, Counting::Yes, reply, fx);
+        self.call(row, args, caller, reply, fx);
         self.finish_unit(row, args, caller, fx);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::{Client, Flags};
+use super::observation::latency;
 use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
@@ -22,6 +23,8 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
     pub next_idle_check_ms: u64,
     /// Turns since the start.
@@ -139,9 +142,9 @@ impl Server {
 
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
-        let start = ticks();
-        let slice_ns =
-            EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * u64::from(self.config.active_expire_effort.saturating_sub(1));
+        let (start, expired_before) = (ticks(), self.stats.expired_keys);
+        let effort = u64::from(self.config.active_expire_effort.saturating_sub(1));
+        let slice_ns = EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * effort;
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -150,8 +153,14 @@ impl Server {
                 self.drain_server_side(&mut fx);
             }
             if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > slice_ns {
-                return;
+                break;
             }
+        }
+        if self.turn.expiring || self.stats.expired_keys != expired_before {
+            let spent = ticks().wrapping_sub(start);
+            self.stats.expire_ticks += spent;
+            self.stats.expire_slices_cut += self.turn.expiring as u64;
+            self.note_latency(latency::EXPIRE_CYCLE, ticks_to_ns(spent) / 1000);
         }
     }
 
@@ -185,6 +194,7 @@ impl Server {
         self.unwatch(slot);
         self.drop_blocked(slot);
         self.drop_subscriptions(slot);
+        self.stop_monitor(slot);
         let mut client = self.clients.remove(slot);
         self.net.remove(&mut client.stream, client.token);
     }

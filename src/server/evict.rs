@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::gates::Alarm;
+use super::observation::latency;
 use crate::call::{Class, Effects, Event};
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::db::Among;
@@ -167,7 +168,12 @@ impl Server {
         }
         let memory = match self.excess_memory() {
             None => Memory::Fits,
-            Some(excess) => self.evict_keys(excess),
+            Some(excess) => {
+                let start = ticks();
+                let memory = self.evict_keys(excess);
+                self.note_latency(latency::EVICTION_CYCLE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
+                memory
+            }
         };
         let now_us = self.clock.mono_us();
         match memory {
@@ -220,8 +226,10 @@ impl Server {
         let ks = &mut self.ks;
         let (db, key) = self.evict.eviction.victim(&ks.dbs, policy, samples, &ks.access, &mut ks.rng)?;
         let (before, garbage) = (self.used_memory(), fx.garbage.len());
+        let start = ticks();
         let taken = self.ks.db_mut(db).remove(&key).expect("a victim is there");
         discard(taken, lazy, fx);
+        self.note_latency(latency::EVICTION_DEL, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
         let promised: usize = fx.garbage[garbage..].iter().map(|g| g.bytes).sum();
         // Measured before the effects, whose memory is not that of the keys.
         let gain = before as isize - self.used_memory() as isize + promised as isize;
@@ -234,16 +242,15 @@ impl Server {
     }
 
     /// Waits, within the budget, while the background thread frees. `true`: memory fits now.
-    fn await_background(&self, budget: &Budget) -> bool {
-        loop {
-            if self.excess_memory().is_none() {
-                return true;
-            }
-            if self.bio.pending_bytes() == 0 || budget.is_spent() {
-                return false;
-            }
+    fn await_background(&mut self, budget: &Budget) -> bool {
+        let start = ticks();
+        let mut fits = self.excess_memory().is_none();
+        while !fits && self.bio.pending_bytes() > 0 && !budget.is_spent() {
             std::thread::sleep(NAP);
+            fits = self.excess_memory().is_none();
         }
+        self.note_latency(latency::EVICTION_LAZYFREE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
+        fits
     }
 }
 

@@ -19,7 +19,9 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod memory;
 pub mod notify;
+pub mod observation;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
@@ -40,6 +42,7 @@ use event_loop::Loop;
 use evict::Evict;
 use exec::Exec;
 use identity::Identity;
+use observation::Observation;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -62,4 +65,5 @@ pub struct Server {
     pub bio: Bio,
     pub identity: Identity,
     pub persistence: Persistence,
+    pub observation: Observation,
 }

@@ -34,6 +34,8 @@ pub struct Stats {
     /// Slices of active expiry that ended with work left over.
     pub expire_slices_cut: u64,
     pub expire_ticks: u64,
+    /// Time that two rows count: that of EXEC and that of the commands which it ran.
+    pub nested_ticks: u64,
     /// AUTH and HELLO with a wrong password.
     pub auth_failures: u64,
     /// Errors by their first word.

@@ -34,8 +34,14 @@ impl World {
         let mut reply = ReplyBuf::new(Proto::Resp2);
         let wants = Wants { touched: true, ..Wants::default() };
         let mut fx = Effects { wants, ..Effects::default() };
-        let mut call =
-            Call { args: Args::of(&argv), caller: self.caller, now: self.now, reply: &mut reply, fx: &mut fx };
+        let mut call = Call {
+            args: Args::of(&argv),
+            caller: self.caller,
+            now: self.now,
+            woken_by: None,
+            reply: &mut reply,
+            fx: &mut fx,
+        };
         let word = |i: usize| args.get(i).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase());
         let name = word(0).unwrap();
         let with_sub = word(1).map(|sub| format!("{name}|{sub}"));

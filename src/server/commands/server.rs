@@ -83,7 +83,7 @@ fn is_lazy(srv: &Server, call: &Call<'_>) -> Result<bool, CmdError> {
 }
 
 impl Server {
-    /// Empties databases and tells watchers. Returns the number of keys removed.
+    /// Empties databases and tells watchers and waiters. Returns the number of keys removed.
     pub fn empty_databases(&mut self, which: Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut gone: Vec<(DbId, Box<[u8]>)> = Vec::new();
         for db in which.clone().map(|i| DbId(i as u32)) {
@@ -91,6 +91,11 @@ impl Server {
             let watched = self.watch.keys_in(db);
             let there = watched.filter(|key| entries.get(entries.hash(key), key).is_some());
             gone.extend(there.map(|key| (db, key.into())));
+        }
+        let dbs: Vec<DbId> = which.clone().map(|i| DbId(i as u32)).collect();
+        let awaited = self.blocking.awaited_in(&dbs);
+        for (db, key) in awaited.into_iter().filter(|(db, key)| self.key_exists(*db, key)) {
+            fx.touch(db, &key);
         }
         let removed = self.ks.flush(which, lazy, fx);
         // Afterwards, because a key that was overdue already and is gone now has not changed.

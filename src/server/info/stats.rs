@@ -80,7 +80,8 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
     let stats = &srv.stats;
     let us = |ticks: u64| clock::ticks_to_ns(ticks) / 1000;
     // A container's row counts nothing; each call is in the row that ran.
-    let in_commands = srv.registry.rows().map(|(_, row)| row.stats.ticks).sum();
+    let in_commands: u64 = srv.registry.rows().map(|(_, row)| row.stats.ticks).sum();
+    let in_commands = in_commands.saturating_sub(stats.nested_ticks);
     let turns_per_second = stats.rates.turns.per_second();
     let turn_us = us(stats.rates.busy_ticks.per_second()).checked_div(turns_per_second).unwrap_or(0);
     out.numbers(&[

@@ -55,6 +55,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         bio,
         identity,
         persistence,
+        observation: Default::default(),
     });
     srv.apply_all_config();
     Ok(srv)

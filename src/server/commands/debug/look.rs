@@ -1,4 +1,4 @@
-//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS: looking at data without being noticed.
+//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS, SDSLEN: looking at data without being noticed.
 //!
 //! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue.
 //! *Invariant:* equal data gives equal digests, whatever the order in which keys lie or were written, the encodings,
@@ -11,9 +11,10 @@ use crate::base::hash::HashSeed;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult, DbId};
 use crate::keyspace::{EntryRef, View};
-use crate::rdb::{ValueRef, dump_payload};
+use crate::rdb::dump_payload;
 use crate::server::Server;
-use crate::value::Value;
+use crate::server::memory::entry_bytes;
+use crate::value::ValueRef;
 
 fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
@@ -25,13 +26,9 @@ const PAYLOAD_FRAME: usize = 1 + 2 + 8;
 
 pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
-    let value = match entry.view() {
-        View::Int(i) => ValueRef::Int(i),
-        View::Str(bytes) => ValueRef::Bytes(bytes),
-        View::Object(object) => ValueRef::Object(object),
-    };
+    let value = entry.view();
     // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
-    let shared = matches!(value, ValueRef::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
+    let shared = matches!(value, View::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
         "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.address(),
@@ -91,7 +88,8 @@ impl Digester {
         match entry.view() {
             View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
             View::Str(bytes) => self.piece(bytes),
-            View::Object(Value::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(_) => {}
         }
         self.buffer()
     }
@@ -125,6 +123,24 @@ pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         let digest = entry.map_or(Digest::default(), |entry| digester.value(entry));
         call.reply.status(&digest.text());
     }
+    Ok(())
+}
+
+pub(super) fn string_lengths(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let db = srv.ks.db(call.db());
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let View::Str(value) = entry.view() else {
+        return Err(CmdError::Fixed("ERR Not an sds encoded string."));
+    };
+    // What has a buffer of its own may have room in it; what lies in the entry shares its block with the key.
+    let room = entry.outside_len().saturating_sub(value.len());
+    call.reply.status(&format!(
+        "key_sds_len:{}, key_sds_avail:0, key_zmalloc: {}, val_sds_len:{}, val_sds_avail:{room}, val_zmalloc: {}",
+        entry.key().len(),
+        entry.block_size(),
+        value.len(),
+        entry_bytes(db, entry) - entry.block_size(),
+    ));
     Ok(())
 }
 
