@@ -36,5 +36,8 @@ mod runbook_a;
 #[path = "server/runbook_b.rs"]
 mod runbook_b;
 
+#[path = "server/shutdown.rs"]
+mod shutdown;
+
 #[path = "server/smoke.rs"]
 mod smoke;

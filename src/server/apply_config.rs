@@ -211,21 +211,39 @@ impl Server {
     }
 }
 
+/// Which of `oom-score-adj-values` is for what.
+const OOM_MASTER: usize = 0;
+pub const OOM_CHILD: usize = 2;
+
 fn set_oom_score(srv: &mut Server) -> Result<(), String> {
-    let (base, wished) = (srv.identity.oom_score_adj, srv.config.oom_score_adj_values[0]);
-    let score = match srv.config.oom_score_adj {
-        OomScoreAdj::No => base,
-        OomScoreAdj::Relative => base + wished,
-        OomScoreAdj::Absolute => wished,
+    let is_on = srv.config.oom_score_adj != OomScoreAdj::No;
+    let score = match srv.identity.oom_score_before {
+        None if !is_on => return Ok(()),
+        Some(before) if !is_on => {
+            srv.identity.oom_score_before = None;
+            before
+        }
+        before => {
+            srv.identity.oom_score_before = Some(before.unwrap_or_else(fork::oom_score_adj));
+            srv.oom_score(OOM_MASTER)
+        }
     };
-    let score = score.clamp(-1000, 1000);
-    if score == fork::oom_score_adj() {
-        return Ok(());
-    }
     fork::set_oom_score_adj(score).map_err(|error| {
-        log::warn!("Setting oom_score_adj to {score} failed: {error}");
-        "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
+        log::warn!("Unable to write oom_score_adj: {error}");
+        "Failed to set current oom_score_adj. Check server logs.".to_owned()
     })
+}
+
+impl Server {
+    /// What the kernel is to be told of a process of ours, while `oom-score-adj` is on.
+    pub fn oom_score(&self, class: usize) -> i32 {
+        let wished = self.config.oom_score_adj_values[class];
+        let base = match self.config.oom_score_adj {
+            OomScoreAdj::Relative => self.identity.oom_score_before.unwrap_or(0),
+            OomScoreAdj::Absolute | OomScoreAdj::No => 0,
+        };
+        (base + wished).clamp(-1000, 1000)
+    }
 }
 
 fn set_log_level(srv: &mut Server) -> Result<(), String> {

@@ -23,6 +23,8 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// SIGTERM or SIGINT has asked for the end.
+    pub stop_signal: Option<nix::sys::signal::Signal>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
@@ -104,6 +106,7 @@ impl Server {
             self.cron();
         }
         self.go_on_evicting();
+        self.obey_stop_signal();
     }
 
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
