@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
     rule(
         &[
             "proto-max-bulk-len",
+            "rdbcompression",
             "lazyfree-lazy-user-del",
             "lazyfree-lazy-server-del",
             "lazyfree-lazy-expire",
@@ -273,6 +274,7 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     let (config, settings) = (&srv.config, &mut srv.ks.settings);
     settings.max_string = config.proto_max_bulk_len;
     settings.lazy_user_del = config.lazyfree_lazy_user_del;
+    settings.compress_dumps = config.rdbcompression;
     settings.lazy_server_del = config.lazyfree_lazy_server_del;
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
