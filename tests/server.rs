@@ -27,6 +27,9 @@ mod install;
 #[path = "server/observation.rs"]
 mod observation;
 
+#[path = "server/migrate.rs"]
+mod migrate;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 

@@ -38,6 +38,7 @@ use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
 use blocking::Blocking;
 use clients::Clients;
+use commands::migrate::Migrations;
 use event_loop::Loop;
 use evict::Evict;
 use exec::Exec;
@@ -56,6 +57,7 @@ pub struct Server {
     pub exec: Exec,
     pub turn: Loop,
     pub evict: Evict,
+    pub migrations: Migrations,
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,
