@@ -24,6 +24,9 @@ mod crowds;
 #[path = "server/install.rs"]
 mod install;
 
+#[path = "server/observation.rs"]
+mod observation;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 

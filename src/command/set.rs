@@ -94,5 +94,5 @@ fn store(ks: &mut Keyspace, call: &mut Call<'_>, target: &[u8], result: Set, sto
 
 /// Frees a set that no key holds any more.
 fn drop_set(set: Set, call: &mut Call<'_>) {
-    discard(Taken::Object(Box::new(set.into_value())), call.fx);
+    discard(Taken::Object(Box::new(set.into_value())), true, call.fx);
 }

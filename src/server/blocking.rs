@@ -118,6 +118,8 @@ pub enum Unblock {
     StreamGone,
 }
 
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
 impl Server {
     pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
         let who = caller.client;
@@ -228,18 +230,16 @@ impl Server {
     /// Ends a client's wait with the answer that belongs to it. `false`: it did not wait.
     pub fn unblock(&mut self, who: ClientRef, why: Unblock) -> bool {
         let Some(blocked) = self.release(who) else { return false };
-        if why == Unblock::StreamGone {
-            self.registry.row_mut(blocked.row).stats.failed += 1;
-        }
         let slot = who.slot as usize;
         let reply = &mut self.clients[slot].reply;
         match why {
             Unblock::Timeout => reply.null_array(),
-            Unblock::Error => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Unblock::Error => reply.error(UNBLOCKED),
             Unblock::StreamGone => reply.error(b"UNBLOCKED the stream key no longer exists"),
         }
         if why != Unblock::Timeout {
-            self.stats.count_error(b"UNBLOCKED");
+            self.stats.count_error(UNBLOCKED);
+            self.registry.row_mut(blocked.row).stats.failed += 1;
         }
         self.after_output(slot);
         true

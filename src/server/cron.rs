@@ -17,6 +17,9 @@ impl Server {
     pub(super) fn cron(&mut self) {
         let now_us = self.clock.mono_us();
         self.turn.next_cron_us = now_us + 1_000_000 / self.effective_hz() as u64;
+        if self.turn.cron_paused {
+            return;
+        }
         self.sample_rates(now_us);
         self.close_idle_clients(now_us / 1000);
         self.accept_leftovers();

@@ -23,6 +23,8 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
     pub next_idle_check_ms: u64,
     /// Turns since the start.
@@ -139,7 +141,7 @@ impl Server {
 
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
-        let start = ticks();
+        let (start, expired_before) = (ticks(), self.stats.expired_keys);
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -151,8 +153,11 @@ impl Server {
                 break;
             }
         }
-        if self.config.latency_monitor_threshold > 0 {
-            self.note_latency(latency::EXPIRE_CYCLE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
+        if self.turn.expiring || self.stats.expired_keys != expired_before {
+            let spent = ticks().wrapping_sub(start);
+            self.stats.expire_ticks += spent;
+            self.stats.expire_slices_cut += self.turn.expiring as u64;
+            self.note_latency(latency::EXPIRE_CYCLE, ticks_to_ns(spent) / 1000);
         }
     }
 

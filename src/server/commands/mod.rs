@@ -10,10 +10,12 @@ pub mod connection;
 pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod lolwut;
 pub mod memory;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod shutdown;
 pub mod slowlog;
@@ -35,10 +37,12 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    lolwut::COMMANDS,
     memory::COMMANDS,
     monitor::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,

@@ -1,4 +1,4 @@
-//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS: looking at data without being noticed.
+//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS, SDSLEN: looking at data without being noticed.
 //!
 //! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue.
 //! *Invariant:* equal data gives equal digests, whatever the order in which keys lie or were written, the encodings,
@@ -13,6 +13,7 @@ use crate::call::{Call, CmdError, CmdResult, DbId};
 use crate::keyspace::{EntryRef, View};
 use crate::rdb::dump_payload;
 use crate::server::Server;
+use crate::server::memory::entry_bytes;
 use crate::value::ValueRef;
 
 fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
@@ -122,6 +123,24 @@ pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         let digest = entry.map_or(Digest::default(), |entry| digester.value(entry));
         call.reply.status(&digest.text());
     }
+    Ok(())
+}
+
+pub(super) fn string_lengths(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let db = srv.ks.db(call.db());
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let View::Str(value) = entry.view() else {
+        return Err(CmdError::Fixed("ERR Not an sds encoded string."));
+    };
+    // What has a buffer of its own may have room in it; what lies in the entry shares its block with the key.
+    let room = entry.outside_len().saturating_sub(value.len());
+    call.reply.status(&format!(
+        "key_sds_len:{}, key_sds_avail:0, key_zmalloc: {}, val_sds_len:{}, val_sds_avail:{room}, val_zmalloc: {}",
+        entry.key().len(),
+        entry.block_size(),
+        value.len(),
+        entry_bytes(db, entry) - entry.block_size(),
+    ));
     Ok(())
 }
 
