@@ -38,6 +38,8 @@ const HASH_SPEC: Spec =
 
 const SET_EVENT: Event = Event::new(Class::HASH, "hset");
 const REMOVED: Event = Event::new(Class::HASH, "hdel");
+const EXPIRES: Event = Event::new(Class::HASH, "hexpire");
+const PERSISTED: Event = Event::new(Class::HASH, "hpersist");
 
 /// The hash of the key that was named first, as it is now.
 fn read<'k>(ks: &'k mut Keyspace, call: &mut Call<'_>) -> Result<Option<HashRef<'k>>, CmdError> {

@@ -5,19 +5,17 @@
 //! *Counterpart in C Redis:* `hexpireGenericCommand` of 7.4.
 
 use super::fields::{NOT_ABOVE_ZERO, deadline, named};
-use super::{HASH_SPEC, REMOVED, drop_overdue};
+use super::{EXPIRES, HASH_SPEC, REMOVED, drop_overdue};
 use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::num::{self, IntBuf};
 use crate::call::effects::Replicate;
 use crate::call::options::ExpireUnit;
-use crate::call::{Call, Class, CmdResult, Event};
+use crate::call::{Call, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{Keyspace, event};
 use crate::resp::Argv;
 use crate::value::Hash;
-
-pub(super) const EXPIRES: Event = Event::new(Class::HASH, "hexpire");
 
 /// What is replied for each field.
 const NO_FIELD: i64 = -2;

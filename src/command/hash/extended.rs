@@ -4,28 +4,21 @@
 //! HPERSIST, HDEL, and HSETEX with a point in time. *Counterpart in C Redis:* `hgetexCommand`, `hsetexCommand` and
 //! `hgetdelCommand` of 8.0; HSETEX takes the conditions on the key, NX and XX, as Valkey 9 does.
 
-use super::expire::{EXPIRES, Moved};
+use super::expire::Moved;
 use super::fields::{NOT_POSITIVE, deadline, named};
-use super::{HASH_SPEC, REMOVED, SET_EVENT, drop_overdue, reply_elem};
+use super::{EXPIRES, HASH_SPEC, PERSISTED, REMOVED, SET_EVENT, drop_overdue, reply_elem};
 use crate::base::millis::Millis;
 use crate::base::num::{self, IntBuf};
 use crate::call::effects::Replicate;
 use crate::call::options::ExpireUnit;
-use crate::call::{Call, Class, CmdError, CmdResult, Event};
+use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{Keyspace, event};
 use crate::resp::Argv;
 use crate::value::Hash;
 
-const PERSISTED: Event = Event::new(Class::HASH, "hpersist");
-
-const EXTENDED_SPEC: Spec = Spec {
-    arity: -5,
-    flags: WRITE.or(FAST),
-    since: "8.0.0",
-    complexity: "O(N) for N fields named.",
-    ..HASH_SPEC
-};
+const EXTENDED_SPEC: Spec =
+    Spec { arity: -5, flags: WRITE.or(FAST), since: "8.0.0", complexity: "O(N) for N fields named.", ..HASH_SPEC };
 
 pub const HGETDEL: DataCommand = Command::new(
     hgetdel,
@@ -212,7 +205,7 @@ impl Options {
         let count = num::parse_i64(call.arg(self.first - 1)).filter(|n| (1..=i32::MAX as i64).contains(n));
         let count = count.ok_or(CmdError::Fixed("ERR invalid number of fields"))?;
         let given = call.args.len() - self.first;
-        if given % 2 == 0 && given as i64 / 2 == count { Ok(()) } else { Err(arity()) }
+        if given as i64 == 2 * count { Ok(()) } else { Err(arity()) }
     }
 }
 

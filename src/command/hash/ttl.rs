@@ -4,16 +4,15 @@
 //! fields. *Counterpart in C Redis:* `httlGenericCommand`, `hpersistCommand` of 7.4.
 
 use super::fields::{NOT_POSITIVE, named};
-use super::{HASH_SPEC, drop_overdue, read};
+use super::{HASH_SPEC, PERSISTED, drop_overdue, read};
 use crate::base::millis::Millis;
-use crate::call::{Call, Class, CmdResult, Event};
+use crate::call::{Call, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{Keyspace, event};
 use crate::value::Hash;
 
 const NO_FIELD: i64 = -2;
 const NO_DEADLINE: i64 = -1;
-const PERSISTED: Event = Event::new(Class::HASH, "hpersist");
 
 const TTL_SPEC: Spec = Spec {
     arity: -5,

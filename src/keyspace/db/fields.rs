@@ -135,3 +135,84 @@ impl Db {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::hash::HashSeed;
+    use crate::keyspace::Expire;
+    use crate::value::Limits;
+
+    fn put(db: &mut Db, key: &str, fields: i64, deadline: impl Fn(i64) -> i64) {
+        let limits = Limits::new(HashSeed::new(1));
+        let mut hash = Hash::default();
+        for n in 0..fields {
+            hash.set(n.to_string().as_bytes(), b"v", &limits);
+            hash.set_deadline(n.to_string().as_bytes(), Some(Millis(deadline(n))), limits.seed);
+        }
+        let value = New::Object(Box::new(hash.into_value()));
+        db.put(key.as_bytes(), value, Expire::Clear, 0, Millis(0));
+    }
+
+    #[test]
+    fn every_field_goes_at_its_time_in_steps_of_the_budget() {
+        let mut db = Db::new(HashSeed::new(1));
+        for key in 0..50 {
+            put(&mut db, &format!("key{key}"), 100, |n| 1_000 + 100 * n + key);
+        }
+        let mut gone = 0;
+        for now in (0..12_000).step_by(10) {
+            let now = Millis(now);
+            loop {
+                let mut step = 0;
+                let more = db.expire_fields(now, 7, |lapsed| match lapsed {
+                    Lapsed::Field(key, field) => {
+                        let number = |text: &[u8]| std::str::from_utf8(text).unwrap().parse::<i64>().unwrap();
+                        let due = 1_000 + 100 * number(field) + number(&key[3..]);
+                        assert!((now.0 - 9..=now.0).contains(&due), "{due} at {}", now.0);
+                        step += 1;
+                    }
+                    Lapsed::Key(_) => gone += 1,
+                    Lapsed::Hash(_) | Lapsed::Value(_) => {}
+                });
+                assert!(step <= 7);
+                if !more {
+                    break;
+                }
+            }
+        }
+        assert_eq!((gone, db.len(), db.hashes.is_empty()), (50, 0, true));
+    }
+
+    #[test]
+    fn one_large_hash_does_not_hold_the_loop_up() {
+        let mut db = Db::new(HashSeed::new(1));
+        put(&mut db, "key", 10_000, |_| 500);
+        assert!(!db.expire_fields(Millis(499), 1_000, |_| panic!("nothing is due")));
+        let mut steps = 0;
+        while db.expire_fields(Millis(500), 1_000, |_| {}) {
+            steps += 1;
+        }
+        assert!((10..13).contains(&steps) && db.is_empty(), "{steps}");
+    }
+
+    #[test]
+    fn records_left_behind_are_swept() {
+        let mut db = Db::new(HashSeed::new(1));
+        put(&mut db, "stays", 1, |_| 1 << 30);
+        for round in 0..20_000 {
+            put(&mut db, "key", 1, |_| (1 << 30) + round);
+            if round % 2 == 0 {
+                db.remove(b"key");
+            }
+            db.expire_fields(Millis(0), 100, |_| panic!("nothing is due"));
+        }
+        let records = db.hashes.wheel.len();
+        assert!(records < 3 * STALE_FLOOR, "{records}");
+        let mut gone = 0;
+        while db.expire_fields(Millis((1 << 30) + 30_000), 10_000, |lapsed| {
+            gone += matches!(lapsed, Lapsed::Key(_)) as usize;
+        }) {}
+        assert_eq!((gone, db.len()), (2, 0));
+    }
+}
