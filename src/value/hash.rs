@@ -77,6 +77,7 @@ impl Hash {
     pub fn set_value(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
         let longest = limits.hash_max_listpack_value;
         match self {
+            Hash::Table(big) => big.fields.insert(field, value),
             Hash::Packed(pack)
                 if field.len() <= longest
                     && value.len() <= longest
@@ -88,7 +89,7 @@ impl Hash {
                 }
                 is_new
             }
-            _ => self.table(limits.seed).fields.insert(field, value),
+            Hash::Packed(_) => self.table(limits.seed).fields.insert(field, value),
         }
     }
 
