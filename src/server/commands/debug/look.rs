@@ -14,7 +14,8 @@ use crate::keyspace::{EntryRef, View};
 use crate::rdb::dump_payload;
 use crate::server::Server;
 use crate::server::memory::entry_bytes;
-use crate::value::ValueRef;
+use crate::value::stream::StreamId;
+use crate::value::{Stream, ValueRef};
 
 fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
@@ -82,16 +83,52 @@ impl Digester {
 
     /// Type and content, and whether the key expires, but not when.
     fn value(&mut self, entry: EntryRef<'_>) -> Digest {
+        let (mut rows, mut text) = (Digest::default(), [0; 24]);
         self.buf.clear();
-        self.piece(entry.type_name().as_bytes());
-        self.buf.push(entry.expires_at().is_some() as u8);
         match entry.view() {
             View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
             View::Str(bytes) => self.piece(bytes),
             View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
-            View::Object(_) => {}
+            View::Object(ValueRef::Set(set)) => {
+                for member in set.iter() {
+                    rows.add(self.row(&[member.text(&mut text)]));
+                }
+            }
+            View::Object(ValueRef::Hash(hash)) => {
+                for (field, value) in hash.iter() {
+                    rows.add(self.row(&[field.text(&mut text), value.text(&mut [0; 24])]));
+                }
+            }
+            View::Object(ValueRef::Zset(zset)) => {
+                for (member, score) in zset.iter() {
+                    rows.add(self.row(&[member.text(&mut text), &score.to_bits().to_le_bytes()]));
+                }
+            }
+            View::Object(ValueRef::Stream(stream)) => self.stream(stream),
         }
+        self.piece(entry.type_name().as_bytes());
+        self.buf.push(entry.expires_at().is_some() as u8);
+        rows.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
         self.buffer()
+    }
+
+    /// One element of a value whose elements have no order.
+    fn row(&mut self, pieces: &[&[u8]]) -> Digest {
+        self.buf.clear();
+        pieces.iter().for_each(|piece| self.piece(piece));
+        let digest = self.buffer();
+        self.buf.clear();
+        digest
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+            self.piece(&entry.id.to_bytes());
+            for (field, value) in entry.pairs() {
+                self.piece(field.text(&mut [0; 24]));
+                self.piece(value.text(&mut [0; 24]));
+            }
+        }
     }
 
     fn key(&mut self, db: DbId, entry: EntryRef<'_>) -> Digest {
