@@ -190,7 +190,7 @@ impl Server {
         if !self.ks.settings.active_expire || self.ks.settings.hide_expired {
             return None;
         }
-        self.ks.dbs.iter().filter(|db| db.volatile() > 0).filter_map(|db| db.next_deadline(now)).min()
+        self.ks.dbs.iter().filter_map(|db| db.next_deadline(now)).min()
     }
 
     pub fn write_replies(&mut self) {
