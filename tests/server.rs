@@ -30,6 +30,9 @@ mod install;
 #[path = "server/observation.rs"]
 mod observation;
 
+#[path = "server/migrate.rs"]
+mod migrate;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 
@@ -38,6 +41,9 @@ mod runbook_a;
 
 #[path = "server/runbook_b.rs"]
 mod runbook_b;
+
+#[path = "server/shutdown.rs"]
+mod shutdown;
 
 #[path = "server/smoke.rs"]
 mod smoke;
