@@ -14,6 +14,7 @@ pub mod list;
 pub mod scanning;
 pub mod set;
 pub mod spec;
+pub mod stream;
 pub mod string;
 pub mod syntax;
 pub mod zset;
@@ -30,6 +31,7 @@ pub const FAMILIES: &[&[DataCommand]] = &[
     hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     zset::COMMANDS,
 ];

@@ -292,6 +292,7 @@ fn sort(ks: &mut Keyspace, call: &mut Call<'_>, read_only: bool) -> CmdResult {
     }
     let wanted = &elements.items[wanted];
     let len = wanted.len() * options.get.len().max(1);
+    let limits = ks.settings.limits;
     let mut stored = List::new();
     if options.store.is_none() {
         call.reply.array(len);
@@ -303,7 +304,7 @@ fn sort(ks: &mut Keyspace, call: &mut Call<'_>, read_only: bool) -> CmdResult {
             value.clear();
             let found = pattern.look_up(ks, call, element, &mut value);
             match options.store {
-                Some(_) => stored.push(End::Right, &value),
+                Some(_) => stored.push(End::Right, &value, &limits),
                 None if found => call.reply.bulk(&value),
                 None => call.reply.null(),
             }
@@ -330,13 +331,15 @@ fn load(
         Some(View::Object(ValueRef::List(list))) => {
             if options.unsorted {
                 let wanted = options.slice(list.len());
-                let all: Vec<&[u8]> = list.range(0, -1).collect();
-                let from = |i: usize| if options.descending { all.len() - 1 - i } else { i };
-                wanted.for_each(|i| elements.push(Elem::Str(all[from(i)])));
+                let (first, towards) = match options.descending {
+                    true => (list.len().saturating_sub(1 + wanted.start), End::Left),
+                    false => (wanted.start, End::Right),
+                };
+                list.range(first, wanted.len(), towards, |element| elements.push(element));
                 let whole = 0..elements.items.len();
                 return Ok((elements, whole));
             }
-            list.range(0, -1).for_each(|element| elements.push(Elem::Str(element)));
+            list.for_each(|element| elements.push(element));
             false
         }
         Some(View::Object(ValueRef::Set(set))) => {
