@@ -10,6 +10,7 @@ mod keys;
 mod object;
 mod relocate;
 mod scan;
+pub mod sort;
 #[cfg(test)]
 mod tests;
 mod ttl;
@@ -23,8 +24,8 @@ pub const COMMANDS: &[DataCommand] = &[
     relocate::COPY, keys::DBSIZE, keys::DEL, keys::EXISTS, expire::EXPIRE, expire::EXPIREAT, ttl::EXPIRETIME,
     scan::KEYS, relocate::MOVE, object::OBJECT, object::ENCODING, object::FREQ, object::HELP, object::IDLETIME,
     object::REFCOUNT, ttl::PERSIST, expire::PEXPIRE, expire::PEXPIREAT, ttl::PEXPIRETIME, ttl::PTTL,
-    scan::RANDOMKEY, relocate::RENAME, relocate::RENAMENX, scan::SCAN, relocate::SWAPDB, keys::TOUCH, ttl::TTL,
-    keys::TYPE, keys::UNLINK,
+    scan::RANDOMKEY, relocate::RENAME, relocate::RENAMENX, scan::SCAN, sort::SORT, sort::SORT_RO, relocate::SWAPDB,
+    keys::TOUCH, ttl::TTL, keys::TYPE, keys::UNLINK,
 ];
 
 /// Whether a lookup counts as a use of the key.

@@ -9,6 +9,7 @@ mod describe;
 use super::{ServerCommand, ServerHandler};
 use crate::base::glob::{self, Case};
 use crate::call::{Args, Call, CmdError, CmdResult};
+use crate::command::generic::sort;
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::registry::{Registry, Row};
@@ -276,6 +277,9 @@ pub fn found_keys(spec: &Spec, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
             _ if !matches!(keys.begin, Begin::Index(_)) => {}
             _ => return Vec::new(),
         }
+    }
+    if spec.name == "sort" {
+        found.extend(sort::store_key(args).map(|at| (at, KeyFlags::OW.or(KeyFlags::UPDATE))));
     }
     found
 }

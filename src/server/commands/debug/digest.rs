@@ -61,7 +61,7 @@ impl Digester {
         match entry.view() {
             View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
             View::Str(bytes) => self.piece(bytes),
-            View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(ValueRef::List(list)) => list.for_each(|element| self.piece(element.text(&mut [0; 24]))),
             View::Object(ValueRef::Stream(stream)) => self.stream(stream),
             View::Object(members) => self.members(members),
         }

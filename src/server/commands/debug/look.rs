@@ -1,17 +1,22 @@
-//! DEBUG OBJECT, SDSLEN, HTSTATS, HTSTATS-KEY: looking at data without being noticed.
+//! DEBUG OBJECT, SDSLEN, HTSTATS, HTSTATS-KEY, LISTPACK, QUICKLIST: looking at data without being noticed.
 //!
 //! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue. *Does not know:* what the data
 //! mean; `digest` goes into them. *Counterpart in C Redis:* the same branches of `debugCommand`.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::io::Write as _;
 
+use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult};
+use crate::ds::element::Elem;
+use crate::ds::pack::PackRef;
 use crate::ds::table::TableStats;
 use crate::keyspace::{EntryRef, View};
 use crate::rdb::dump_payload;
 use crate::server::Server;
 use crate::server::memory::entry_bytes;
-use crate::value::{SetRef, ValueRef, ZsetRef};
+use crate::value::{Limits, ListRef, Rest, SetRef, ValueRef, ZsetRef};
 
 pub(super) fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
@@ -27,16 +32,85 @@ pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
     let shared = matches!(value, View::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
-        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.address(),
         if shared { i32::MAX } else { 1 },
         entry.encoding(),
         dump_payload(value, srv.config.rdbcompression).len() - PAYLOAD_FRAME,
         entry.access(),
         srv.ks.access.idle_seconds(entry.access()),
+        match value {
+            View::Object(ValueRef::List(list)) => list_figures(list, &srv.ks.settings.limits),
+            _ => String::new(),
+        },
     );
     call.reply.status(&line);
     Ok(())
+}
+
+fn list_figures(list: ListRef<'_>, limits: &Limits) -> String {
+    let shape = list.shape(limits);
+    format!(
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+        list.node_count(),
+        list.len() as f64 / list.node_count() as f64,
+        shape.fill,
+        u8::from(shape.depth > 0),
+        list.coded_len(),
+    )
+}
+
+/// DEBUG QUICKLIST: the nodes of a list, on standard output.
+pub(super) fn quicklist(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let View::Object(ValueRef::List(list)) = entry.view() else {
+        return Err(CmdError::Fixed("ERR Not a quicklist encoded object."));
+    };
+    let full = call.args.opt(3).is_some_and(|arg| num::parse_i64(arg).is_some_and(|n| n != 0));
+    let mut text = format!("{{count : {}}}\n{{nodes: {}}}\n", list.len(), list.node_count());
+    let shape = list.shape(&srv.ks.settings.limits);
+    writeln!(text, "{{fill: {}}}\n{{compress: {}}}", shape.fill, shape.depth).expect("a String takes all");
+    let mut number = 0;
+    let Ok(()) = list.each_node(|run| {
+        let kind = if run.alone { "PLAIN" } else { "PACKED" };
+        writeln!(text, "{{quicklist node({number})\n {{container: {kind}, count: {}}}}}", run.count)
+            .expect("a String takes all");
+        number += 1;
+        if full {
+            dump_elements(&mut text, run.iter());
+        }
+        Ok::<(), Infallible>(())
+    });
+    print_out(&text);
+    call.reply.status("Quicklist structure printed on stdout");
+    Ok(())
+}
+
+/// DEBUG LISTPACK: the elements of a collection in its packed form, on standard output.
+pub(super) fn listpack(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let pack = match entry.small() {
+        Some((Rest::Hash | Rest::Zset, bytes)) if entry.encoding() == "listpack" => PackRef::new(bytes),
+        _ => return Err(CmdError::Fixed("ERR Not a listpack encoded object.")),
+    };
+    let mut text = format!("{{total bytes {}}} {{num entries {}}}\n", pack.byte_len(), pack.len());
+    dump_elements(&mut text, pack.iter().map(|(_, elem)| elem));
+    print_out(&text);
+    call.reply.status("Listpack structure printed on stdout");
+    Ok(())
+}
+
+fn dump_elements<'a>(text: &mut String, elements: impl Iterator<Item = Elem<'a>>) {
+    for (i, elem) in elements.enumerate() {
+        let what = if elem.as_int().is_some() { "int" } else { "str" };
+        writeln!(text, "{{{i}}} [{what}] {}", elem.to_vec().escape_ascii()).expect("a String takes all");
+    }
+}
+
+/// Writes to standard output. That it is closed or full is nobody's concern here.
+fn print_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 pub(super) fn string_lengths(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
