@@ -280,6 +280,11 @@ impl<'a> HashRef<'a> {
         }
     }
 
+    /// The first deadline of a field, if any has one.
+    pub fn first_deadline(self) -> Option<Millis> {
+        self.deadlines()?.first()
+    }
+
     /// All fields with their values.
     pub fn iter(self) -> Pairs<'a> {
         match self {
