@@ -12,6 +12,9 @@ mod config;
 #[path = "server/connection.rs"]
 mod connection;
 
+#[path = "server/evict.rs"]
+mod evict;
+
 #[path = "server/info.rs"]
 mod info;
 
@@ -20,6 +23,9 @@ mod crowds;
 
 #[path = "server/install.rs"]
 mod install;
+
+#[path = "server/observation.rs"]
+mod observation;
 
 #[path = "server/persistence.rs"]
 mod persistence;

@@ -7,7 +7,7 @@
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 /// A secret seed; one per process, chosen at start.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug)]
 pub struct HashSeed(RapidSecrets);
 
 impl HashSeed {

@@ -7,6 +7,7 @@ pub mod float;
 mod float_text;
 pub mod glob;
 pub mod hash;
+pub mod histogram;
 pub mod ids;
 pub mod longdouble;
 pub mod lzf;

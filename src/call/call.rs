@@ -58,6 +58,8 @@ pub struct Call<'a> {
     pub caller: Caller,
     /// Frozen for the whole unit.
     pub now: Millis,
+    /// The command waited and runs again, because this key holds what it waits for.
+    pub woken_by: Option<&'a [u8]>,
     pub reply: &'a mut ReplyBuf,
     pub fx: &'a mut Effects,
 }
@@ -111,8 +113,14 @@ impl<'a> Call<'a> {
         self.fx.wants.ops
     }
 
-    /// Leaves no reply: the caller waits for one of `keys` and the command runs again when one of them changes.
-    pub fn block_on<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>, deadline: Option<Millis>) {
-        self.fx.block = Some(BlockOn { keys: keys.map(Box::from).collect(), deadline });
+    /// Leaves no reply: the caller waits until the command can be served.
+    pub fn block_on(&mut self, wait: BlockOn) {
+        self.fx.block = Some(wait);
+    }
+
+    /// Whether to look at this key: all of them when the command comes, the one that is ready when it runs again.
+    #[inline]
+    pub fn may_take(&self, key: &[u8]) -> bool {
+        self.woken_by.is_none_or(|ready| ready == key)
     }
 }

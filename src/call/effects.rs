@@ -74,12 +74,56 @@ pub struct Touched {
     pub expired: bool,
 }
 
+/// What a key must hold to end a wait. A key of another type leaves those who wait where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitFor {
+    List,
+    Zset,
+    Stream,
+    /// A stream's consumer group: waiting is over, with an error, when the key goes or changes its type.
+    Group,
+}
+
+impl WaitFor {
+    /// The type as TYPE names it.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            WaitFor::List => "list",
+            WaitFor::Zset => "zset",
+            WaitFor::Stream | WaitFor::Group => "stream",
+        }
+    }
+}
+
 /// The caller wants to wait for one of these keys.
+///
+/// When a key holds what is waited for, the command runs again with [`Call::woken_by`](crate::call::Call::woken_by)
+/// set: it looks at that key and at no other, and if it blocks again it stays where it is in the queue. When the time
+/// is up the answer is a null array, whatever the command.
 #[derive(Debug)]
 pub struct BlockOn {
+    pub what: WaitFor,
     pub keys: Vec<Box<[u8]>>,
     /// When to give up; `None`: never.
     pub deadline: Option<Millis>,
+    /// The answer where nobody may wait, inside EXEC and scripts, is a null and not a null array.
+    pub refused_with_null: bool,
+    /// What runs again in place of the command as it came: XREAD with `$` made an id.
+    pub rerun: Option<Argv>,
+}
+
+impl BlockOn {
+    pub fn new<'k>(what: WaitFor, keys: impl Iterator<Item = &'k [u8]>, deadline: Option<Millis>) -> BlockOn {
+        BlockOn { what, keys: keys.map(Box::from).collect(), deadline, refused_with_null: false, rerun: None }
+    }
+
+    pub fn or_null(self) -> BlockOn {
+        BlockOn { refused_with_null: true, ..self }
+    }
+
+    pub fn rerun_as(self, argv: Argv) -> BlockOn {
+        BlockOn { rerun: Some(argv), ..self }
+    }
 }
 
 /// How the command itself goes to AOF and replicas.
@@ -99,6 +143,16 @@ pub struct Op {
     pub argv: Argv,
 }
 
+/// Something to be freed on another thread.
+#[derive(Debug)]
+pub struct Garbage {
+    pub what: Box<dyn std::any::Any + Send>,
+    /// Keys or values in it, as INFO counts them.
+    pub objects: usize,
+    /// Bytes that come free with it, as far as that is known without a walk.
+    pub bytes: usize,
+}
+
 #[derive(Debug, Default)]
 pub struct Effects {
     pub wants: Wants,
@@ -111,8 +165,8 @@ pub struct Effects {
     /// Databases that changed places: whoever watches or waits for a key of theirs must look again.
     pub swapped: Vec<(DbId, DbId)>,
     pub block: Option<BlockOn>,
-    /// Whole data sets and large values, to be freed on the background thread.
-    pub garbage: Vec<Box<dyn std::any::Any + Send>>,
+    /// Whole data sets and large values.
+    pub garbage: Vec<Garbage>,
     pub counts: Counts,
 }
 
@@ -122,7 +176,6 @@ pub struct Counts {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
-    pub lazyfreed: u64,
 }
 
 impl Effects {

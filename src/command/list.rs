@@ -6,10 +6,10 @@
 use super::spec::*;
 use crate::base::num;
 use crate::call::options::timeout_seconds;
-use crate::call::{Call, Class, CmdError, CmdResult, Event};
-use crate::keyspace::Keyspace;
-use crate::value::List;
+use crate::call::{BlockOn, Call, Class, CmdError, CmdResult, Event, WaitFor};
+use crate::keyspace::{Keyspace, event};
 use crate::value::list::End;
+use crate::value::{List, ListRef};
 
 pub const COMMANDS: &[DataCommand] = &[BLPOP, BRPOP, LLEN, LPOP, LPUSH, LRANGE, RPOP, RPUSH];
 
@@ -58,6 +58,7 @@ fn push(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
         list.push(end, element);
     }
     call.reply.len_of(list.len());
+    drop(list);
     call.modified(key, pushed(end), call.args.len() as u64 - 2);
     Ok(())
 }
@@ -109,9 +110,13 @@ fn pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
         let element = list.pop(end).expect("no more than the length is taken");
         call.reply.bulk(&element);
     }
+    let empty = list.is_empty();
+    drop(list);
     if wanted > 0 {
         call.modified(key, popped(end), wanted as u64);
-        ks.drop_if_empty(key, List::is_empty, call);
+    }
+    if empty {
+        call.notify(key, event::DEL);
     }
     Ok(())
 }
@@ -133,7 +138,7 @@ pub const LLEN: DataCommand = Command::new(
 );
 
 fn llen(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let len = ks.read_typed::<List>(call.arg(1), call)?.map_or(0, List::len);
+    let len = ks.read_typed::<List>(call.arg(1), call)?.map_or(0, ListRef::len);
     call.reply.len_of(len);
     Ok(())
 }
@@ -195,6 +200,9 @@ fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
     let deadline = timeout_seconds(call.arg(last), call.now)?;
     let keys = call.args.from(1).take(last - 1);
     for key in keys.clone() {
+        if !call.may_take(key) {
+            continue;
+        }
         let Some(mut list) = ks.write_typed::<List>(key, call)? else {
             continue;
         };
@@ -202,11 +210,15 @@ fn blocking_pop(ks: &mut Keyspace, call: &mut Call<'_>, end: End) -> CmdResult {
         call.reply.array(2);
         call.reply.bulk(key);
         call.reply.bulk(&element);
+        let empty = list.is_empty();
+        drop(list);
         call.modified(key, popped(end), 1);
-        ks.drop_if_empty(key, List::is_empty, call);
+        if empty {
+            call.notify(key, event::DEL);
+        }
         call.replicate_as(&[if end == End::Left { b"LPOP" } else { b"RPOP" }, key]);
         return Ok(());
     }
-    call.block_on(keys, deadline);
+    call.block_on(BlockOn::new(WaitFor::List, keys, deadline));
     Ok(())
 }

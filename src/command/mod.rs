@@ -4,9 +4,14 @@
 //! then a family: the row stands above its handler, `COMMANDS` lists the family.
 //! *Counterpart in C Redis:* `t_string.c`, `db.c` and their like.
 
+pub mod bitmap;
 pub mod generic;
+pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 pub mod list;
+pub mod scanning;
+pub mod set;
 pub mod spec;
 pub mod string;
 pub mod syntax;
@@ -14,4 +19,13 @@ pub mod syntax;
 use spec::DataCommand;
 
 /// All data commands, family by family.
-pub const FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, generic::COMMANDS, list::COMMANDS];
+#[rustfmt::skip]
+pub const FAMILIES: &[&[DataCommand]] = &[
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    string::COMMANDS,
+];

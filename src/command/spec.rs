@@ -433,8 +433,8 @@ impl Spec {
             let last = if last < 0 { last } else { first + last };
             range = Some(match range {
                 None => (first, last, step),
-                // Adjacent single keys read as one range, as SMOVE's two do.
-                Some((f, l, s)) if l >= 0 && last >= 0 && first == l + 1 => (f, last, s),
+                // Keys side by side read as one range, as SMOVE's two and BITOP's target and sources do.
+                Some((f, l, s)) if l >= 0 && first == l + 1 => (f, last, s),
                 Some(r) => r,
             });
         }

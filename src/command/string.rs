@@ -20,6 +20,8 @@ mod multi;
 mod range;
 mod set;
 
+pub(super) use range::make_room;
+
 pub const COMMANDS: &[DataCommand] = &[
     range::APPEND,
     incr::DECR,
@@ -49,7 +51,7 @@ pub const COMMANDS: &[DataCommand] = &[
 const STRING_SPEC: Spec = Spec { acl: Categories::STRING, group: Group::String, complexity: "O(1)", ..Spec::BASE };
 
 /// The event of every command that replaces a string.
-const SET_EVENT: Event = Event::new(Class::STRING, "set");
+pub(super) const SET_EVENT: Event = Event::new(Class::STRING, "set");
 
 /// Replies with a string's bytes; another type is refused, and nothing is written.
 #[inline]
@@ -63,7 +65,7 @@ fn reply_string(reply: &mut ReplyBuf, value: View<'_>) -> CmdResult {
 }
 
 /// A string's bytes; those of an integer are printed into `digits`.
-fn bytes_of<'a>(value: View<'a>, digits: &'a mut IntBuf) -> Result<&'a [u8], CmdError> {
+pub(super) fn bytes_of<'a>(value: View<'a>, digits: &'a mut IntBuf) -> Result<&'a [u8], CmdError> {
     match value {
         View::Int(i) => Ok(num::format_i64(i, digits)),
         View::Str(bytes) => Ok(bytes),

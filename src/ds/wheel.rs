@@ -20,6 +20,7 @@ mod levels;
 mod pool;
 
 use crate::base::millis::Millis;
+use crate::base::rng::Rng;
 use levels::{Levels, Record};
 
 /// The bits of a hash that a record holds.
@@ -142,6 +143,19 @@ impl Wheel {
         self.stale = self.stale.saturating_sub(dropped);
         self.sweep = more.then_some(sweep);
         Progress { more }
+    }
+
+    /// The low 40 bits of the hash of a random record, stale ones included; each record is about as likely as the
+    /// others. `None`: there is none, or they lie so thin that none was met.
+    pub fn random(&self, rng: &mut Rng) -> Option<u64> {
+        let mut place = rng.index(self.len());
+        for levels in std::iter::once(&self.levels).chain(&self.set_aside) {
+            if place < levels.len() {
+                return levels.random(rng);
+            }
+            place -= levels.len();
+        }
+        None
     }
 
     /// Bytes held from the allocator.

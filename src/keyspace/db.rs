@@ -13,6 +13,8 @@ use super::entries::{Entries, EntryMut};
 use super::entry::{EntryRef, New, Stamp, Taken};
 use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
+use crate::base::rng::Rng;
+use crate::ds::table::Handle;
 use crate::ds::wheel::{Fired, Wheel};
 
 /// What happens to a key's deadline when its value is replaced.
@@ -33,6 +35,16 @@ pub struct Db {
     fired: Vec<Fired>,
 }
 
+/// Which keys a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    All,
+    /// Those with a deadline.
+    Volatile,
+}
+
+/// Records drawn in search of one that leads to a key: most of those that do not are swept sooner or later.
+const RANDOM_DRAWS: usize = 32;
 /// Left-behind records up to this many are not worth a sweep.
 const STALE_FLOOR: usize = 4096;
 
@@ -164,6 +176,26 @@ impl Db {
         }
     }
 
+    /// Where `key` is or would be, and what an overdue key in this place left.
+    #[inline]
+    pub fn place(&mut self, key: &[u8], now: Millis) -> (Place<'_>, Option<Taken>) {
+        let hash = self.entries.hash(key);
+        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
+        let mut taken = None;
+        let spot = match entries.get_or_self(hash, key) {
+            Ok(entry) if !entry.entry().is_expired(now) => Spot::There(entry),
+            Ok(entry) => {
+                deadlines.moved(entry.entry().stamp(), None, hash, now);
+                let (left, entries) = entry.remove_and_lend();
+                taken = Some(left);
+                Spot::Free(entries)
+            }
+            Err(entries) => Spot::Free(entries),
+        };
+        (Place { spot, deadlines, hash }, taken)
+    }
+
     /// Takes out overdue keys, at most `budget` steps of work: `expired` sees each key before it goes, and then what
     /// its value owned. `true`: there may be more.
     pub fn expire_some(&mut self, now: Millis, budget: usize, mut expired: impl FnMut(Overdue<'_>)) -> bool {
@@ -209,6 +241,52 @@ impl Db {
         }
     }
 
+    /// Up to `n` random entries, of all or of those with a deadline. Where few have one, they are found through the
+    /// wheel, so that no time is spent on the others.
+    pub fn sample(
+        &self,
+        who: Among,
+        n: usize,
+        rng: &mut Rng,
+        room: &mut Vec<Handle>,
+        mut visit: impl FnMut(EntryRef<'_>),
+    ) {
+        if who == Among::All || self.volatile == self.len() {
+            return self.entries.sample(n, rng.next_u64(), room, visit);
+        }
+        if self.volatile * 2 < self.len() {
+            let hashes = (0..n.min(self.volatile)).filter_map(|_| self.wheel.random(rng));
+            return hashes.filter_map(|hash| self.entries.stamped(hash)).for_each(visit);
+        }
+        let mut left = n;
+        self.entries.sample(n * 2, rng.next_u64(), room, |entry| {
+            if left > 0 && entry.stamp().is_some() {
+                left -= 1;
+                visit(entry);
+            }
+        });
+    }
+
+    /// A random entry, each about as likely as any other.
+    pub fn random(&self, who: Among, rng: &mut Rng) -> Option<EntryRef<'_>> {
+        if who == Among::All || self.volatile == self.len() {
+            return self.entries.random(|| rng.next_u64());
+        }
+        (0..RANDOM_DRAWS).find_map(|_| self.entries.stamped(self.wheel.random(rng)?))
+    }
+
+    /// The first entry with a deadline from a random place on: for who must have one and has drawn in vain.
+    pub fn any_volatile(&self, rng: &mut Rng) -> Option<EntryRef<'_>> {
+        if self.volatile == 0 {
+            return None;
+        }
+        let start = rng.index(self.len());
+        let mut stamped = self.entries.iter().enumerate().filter(|(_, entry)| entry.stamp().is_some());
+        let first = stamped.next()?;
+        let later = if first.0 >= start { None } else { stamped.find(|(place, _)| *place >= start) };
+        Some(later.unwrap_or(first).1)
+    }
+
     /// When the next record fires at the earliest.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
         self.wheel.next_due(now)
@@ -237,6 +315,51 @@ pub enum Live<'a> {
     Present(EntryMut<'a>),
     /// The key was overdue and is gone; this is what its value owned.
     Expired(Taken),
+}
+
+/// The place of one key, borrowed together with the books of its database.
+pub struct Place<'a> {
+    pub(super) spot: Spot<'a>,
+    deadlines: Deadlines<'a>,
+    hash: u64,
+}
+
+/// What is in a [`Place`].
+pub(super) enum Spot<'a> {
+    There(EntryMut<'a>),
+    Free(&'a mut Entries),
+    /// The key was taken out; the place is of no more use.
+    Left,
+}
+
+impl Place<'_> {
+    #[inline]
+    pub fn entry(&self) -> Option<EntryRef<'_>> {
+        match &self.spot {
+            Spot::There(entry) => Some(entry.entry()),
+            Spot::Free(_) | Spot::Left => None,
+        }
+    }
+
+    /// Gives the key this value; a key that is there keeps its deadline and access bits.
+    pub(super) fn set(&mut self, key: &[u8], access: u32, value: New<'_>) {
+        match &mut self.spot {
+            Spot::There(entry) => {
+                let (stamp, access) = (entry.entry().stamp(), entry.entry().access());
+                drop(entry.replace(stamp, access, value));
+            }
+            Spot::Free(entries) => entries.insert(self.hash, key, None, access, value),
+            Spot::Left => unreachable!("nothing is set in a place that was left"),
+        }
+    }
+
+    /// Takes the key out, if it is there.
+    pub(super) fn remove(&mut self) {
+        if let Spot::There(entry) = std::mem::replace(&mut self.spot, Spot::Left) {
+            self.deadlines.moved(entry.entry().stamp(), None, self.hash, Millis(0));
+            drop(entry.remove());
+        }
+    }
 }
 
 /// The books of a database's deadlines, apart from its entries.

@@ -44,14 +44,6 @@ unsafe fn entry_of<'a>(handle: Handle) -> EntryRef<'a> {
     unsafe { EntryRef::from_ptr(pointer_of(handle)) }
 }
 
-fn owns_outside(value: &New<'_>) -> bool {
-    match value {
-        New::Int(_) => false,
-        New::Bytes(b) => b.len() > entry::INLINE_MAX,
-        New::Owned(_) | New::Object(_) => true,
-    }
-}
-
 impl Entries {
     pub fn new(seed: HashSeed) -> Entries {
         Entries { table: Table::new(), blocks: Blocks::new(), seed, outside: 0 }
@@ -59,7 +51,7 @@ impl Entries {
 
     /// An empty set of entries under the same seed.
     pub fn fresh(&self) -> Entries {
-        Entries::new(self.seed.clone())
+        Entries::new(self.seed)
     }
 
     #[inline]
@@ -95,6 +87,15 @@ impl Entries {
         Some(EntryMut { entries: self, slot, at })
     }
 
+    /// The entry of `key` for writing, or, if there is none, the entries themselves back.
+    #[inline]
+    pub(super) fn get_or_self(&mut self, hash: u64, key: &[u8]) -> Result<EntryMut<'_>, &mut Entries> {
+        match self.slot(hash, key) {
+            Some(slot) => Ok(EntryMut { at: pointer_of(slot.handle()), entries: self, slot }),
+            None => Err(self),
+        }
+    }
+
     /// The entry with these low 40 bits of its hash whose stamp names `record`.
     pub fn by_record(&mut self, partial: u64, record: u16) -> Option<EntryMut<'_>> {
         // SAFETY: handles of our own table.
@@ -104,9 +105,18 @@ impl Entries {
         Some(EntryMut { entries: self, slot, at })
     }
 
+    /// Some entry with a stamp whose hash begins like `partial`, as far as the table can tell: where a record of the
+    /// wheel leads, whichever deadline it stands for.
+    pub fn stamped(&self, partial: u64) -> Option<EntryRef<'_>> {
+        // SAFETY: handles of our own table.
+        let slot = self.table.find(partial, |h| unsafe { entry_of(h) }.stamp().is_some())?;
+        // SAFETY: a handle of our table, borrowed with `self`.
+        Some(unsafe { entry_of(slot.handle()) })
+    }
+
     /// Adds a key that is not there.
     pub fn insert(&mut self, hash: u64, key: &[u8], stamp: Option<Stamp>, access: u32, value: New<'_>) {
-        self.outside += owns_outside(&value) as usize;
+        self.outside += value.owns_outside() as usize;
         let at = self.blocks.alloc(entry::needed(key, stamp.is_some(), &value));
         // SAFETY: a fresh block of the size needed overlaps nothing.
         unsafe { entry::write(at, key, stamp, access, value) };
@@ -140,6 +150,15 @@ impl Entries {
     pub fn random(&self, random: impl FnMut() -> u64) -> Option<EntryRef<'_>> {
         // SAFETY: a handle of our own table, borrowed with `self`.
         self.table.random(random).map(|h| unsafe { entry_of(h) })
+    }
+
+    /// Up to `n` entries that stand near each other at a random place: quick rather than fair, for the choice of
+    /// victims. `room` is used to gather them.
+    pub fn sample(&self, n: usize, random: u64, room: &mut Vec<Handle>, mut visit: impl FnMut(EntryRef<'_>)) {
+        room.clear();
+        self.table.sample(n, random, room);
+        // SAFETY: handles of our own table, borrowed with `self`.
+        room.iter().for_each(|&h| visit(unsafe { entry_of(h) }));
     }
 
     /// Room for so many keys at once, when a file of known size is about to be loaded.
@@ -273,7 +292,7 @@ impl<'a> EntryMut<'a> {
             }
         }
         let taken = self.take_outside();
-        self.entries.outside += owns_outside(&value) as usize;
+        self.entries.outside += value.owns_outside() as usize;
         self.rebuild(stamp, access, value);
         taken
     }
@@ -292,6 +311,11 @@ impl<'a> EntryMut<'a> {
                         let copy = s.to_vec();
                         self.rebuild(stamp, access, New::Bytes(&copy));
                     }
+                    View::Object(_) if self.entry().small().is_some() => {
+                        let (form, bytes) = self.entry().small().expect("just seen");
+                        let copy = bytes.to_vec();
+                        self.rebuild(stamp, access, New::Small(form, &copy));
+                    }
                     _ => {
                         let value = match self.cell().take_outside() {
                             Taken::Buffer(buffer) => New::Owned(buffer),
@@ -307,14 +331,19 @@ impl<'a> EntryMut<'a> {
     }
 
     /// Takes the key out of the table; returns what its value owned.
-    pub fn remove(mut self) -> Taken {
+    pub fn remove(self) -> Taken {
+        self.remove_and_lend().0
+    }
+
+    /// As [`EntryMut::remove`], and gives the entries back.
+    pub(super) fn remove_and_lend(mut self) -> (Taken, &'a mut Entries) {
         let taken = self.take_outside();
         let len = self.entry().block_len();
         let entries = self.entries;
         entries.table.remove(self.slot);
         // SAFETY: the block came from this arena for an entry of this length; the table has forgotten it.
         unsafe { entries.blocks.free(self.at, len) };
-        taken
+        (taken, entries)
     }
 
     fn take_outside(&mut self) -> Taken {

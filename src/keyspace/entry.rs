@@ -4,7 +4,7 @@
 //! *Counterpart in C Redis:* `dictEntry` + `sds` key + `robj` + the `expires` dict, which are four allocations.
 //!
 //! ```text
-//! byte 0      flags: kind (0..3), stamp? (bit 3), long key? (bit 4), long value? (bit 5), grown? (bit 6)
+//! byte 0      flags: kind (0..7), stamp? (bit 3), long key? (bit 4), long value? (bit 5), grown or ints? (bit 6)
 //! bytes 1..4  access: LRU clock (seconds, 24 bits) or LFU (16 bits of minutes, 8 of logarithmic counter)
 //! [10 bytes]  stamp, if the key expires: deadline in ms (8), id of its record in the timing wheel (2)
 //! 1 | 4       key length
@@ -13,6 +13,8 @@
 //!             Inline: 1 | 4 bytes of length, the bytes
 //!             Raw:    24 bytes, the parts of a Vec<u8>: a string that is large or was edited in place
 //!             Object: 8 bytes, a Box<Value>
+//!             Small:  1 | 4 bytes of length, the bytes of a small list, set, hash or sorted set (value::Rest); a set's
+//!                     are an intset or not (bit 6)
 //! ```
 //!
 //! A 16-byte key with an integer takes 29 bytes, with a 64-byte string 86 (96 when it expires); blocks come in steps of 8. Numbers are
@@ -24,8 +26,10 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::base::millis::Millis;
-use crate::ds::blocks::SMALL_MAX;
-use crate::value::Value;
+use crate::ds::blocks::{Blocks, SMALL_MAX};
+use crate::value::{Rest, Value, ValueRef};
+
+pub use crate::value::View;
 
 const KIND: u8 = 0b0000_0111;
 const STAMPED: u8 = 1 << 3;
@@ -37,12 +41,20 @@ const INT: u8 = 0;
 const INLINE: u8 = 1;
 const RAW: u8 = 2;
 const OBJECT: u8 = 3;
+const LIST: u8 = 4;
+const SET: u8 = 5;
+const HASH: u8 = 6;
+const ZSET: u8 = 7;
+/// In a `SET`: the bytes are an intset. Shares its bit with `GROWN`, which only Raw strings have.
+const INTS: u8 = GROWN;
 
 const HEAD: usize = 4;
 const STAMP_LEN: usize = 10;
 const RAW_PARTS: usize = 24;
 /// Strings up to this many bytes lie in the entry; longer ones in a buffer of their own.
 pub(super) const INLINE_MAX: usize = 4096;
+/// Collections of up to this many bytes lie in the entry. Changing one copies it out and back, so this is not more.
+const SMALL_VALUE_MAX: usize = 512;
 
 /// A value on its way into an entry.
 pub enum New<'a> {
@@ -51,15 +63,42 @@ pub enum New<'a> {
     Bytes(&'a [u8]),
     /// A string with a buffer of its own, which moves in.
     Owned(Vec<u8>),
+    /// Bytes that lay in an entry before, or could have.
+    Small(Rest, &'a [u8]),
+    /// Is copied into the entry if it is small enough.
     Object(Box<Value>),
 }
 
-/// A value as it lies in an entry.
-#[derive(Clone, Copy)]
-pub enum View<'a> {
-    Int(i64),
-    Str(&'a [u8]),
-    Object(&'a Value),
+/// What is to lie in the entry of a value, if it is small enough to.
+fn small(value: &Value) -> Option<(Rest, &[u8])> {
+    value.rest().filter(|(_, bytes)| New::fits(bytes))
+}
+
+impl New<'_> {
+    /// Whether a small collection of these bytes lies in its entry.
+    pub(super) fn fits(bytes: &[u8]) -> bool {
+        bytes.len() <= SMALL_VALUE_MAX
+    }
+
+    /// Whether an entry with this value owns memory beside its block.
+    pub(super) fn owns_outside(&self) -> bool {
+        match self {
+            New::Int(_) | New::Small(..) => false,
+            New::Bytes(bytes) => bytes.len() > INLINE_MAX,
+            New::Owned(_) => true,
+            New::Object(value) => small(value).is_none(),
+        }
+    }
+}
+
+fn small_kind(form: Rest) -> u8 {
+    match form {
+        Rest::List => LIST,
+        Rest::Ints => SET | INTS,
+        Rest::Set => SET,
+        Rest::Hash => HASH,
+        Rest::Zset => ZSET,
+    }
 }
 
 /// What a value was, when it is taken out of an entry.
@@ -174,9 +213,37 @@ impl<'a> EntryRef<'a> {
                 // SAFETY: the parts are those of a live Vec<u8> that this entry owns.
                 View::Str(unsafe { std::slice::from_raw_parts(ptr, len) })
             }
-            // SAFETY: an Object entry holds the pointer of a live Box<Value> that it owns.
-            _ => View::Object(unsafe { &*self.object_ptr() }),
+            _ => View::Object(match self.object() {
+                Some(value) => value.as_ref(),
+                None => {
+                    let (form, bytes) = self.small().expect("the kinds left are small collections");
+                    ValueRef::from_rest(form, bytes)
+                }
+            }),
         }
+    }
+
+    /// The value of a collection that does not lie in the entry.
+    #[inline]
+    pub fn object(self) -> Option<&'a Value> {
+        // SAFETY: an Object entry holds the pointer of a live Box<Value> that it owns.
+        (self.kind() == OBJECT).then(|| unsafe { &*self.object_ptr() })
+    }
+
+    /// The bytes of a small collection that lies in the entry.
+    #[inline]
+    pub fn small(self) -> Option<(Rest, &'a [u8])> {
+        let flags = self.flags();
+        let form = match flags & KIND {
+            LIST => Rest::List,
+            SET if flags & INTS != 0 => Rest::Ints,
+            SET => Rest::Set,
+            HASH => Rest::Hash,
+            ZSET => Rest::Zset,
+            _ => return None,
+        };
+        let (at, len) = self.inline_span();
+        Some((form, self.slice(at, len)))
     }
 
     fn raw_parts(self) -> (*mut u8, usize, usize) {
@@ -219,7 +286,7 @@ impl<'a> EntryRef<'a> {
     }
 
     pub fn is_string(self) -> bool {
-        self.kind() != OBJECT
+        self.kind() < OBJECT
     }
 
     /// What OBJECT ENCODING says.
@@ -240,16 +307,21 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// Bytes of the block that the entry lies in.
+    pub fn block_size(self) -> usize {
+        Blocks::class_size(self.block_len())
+    }
+
     /// Bytes of the entry's block, before rounding to a class.
     #[inline]
     pub(super) fn block_len(self) -> usize {
         match self.kind() {
             INT | OBJECT => self.value_at() + 8,
-            INLINE => {
+            RAW => self.value_at() + RAW_PARTS,
+            _ => {
                 let (at, len) = self.inline_span();
                 at + len
             }
-            _ => self.value_at() + RAW_PARTS,
         }
     }
 
@@ -257,11 +329,7 @@ impl<'a> EntryRef<'a> {
     pub fn outside_len(self) -> usize {
         match self.kind() {
             RAW => self.raw_parts().2,
-            OBJECT => match self.view() {
-                View::Object(value) => value.memory(),
-                _ => 0,
-            },
-            _ => 0,
+            _ => self.object().map_or(0, Value::memory),
         }
     }
 }
@@ -275,9 +343,11 @@ fn len_field(len: usize) -> usize {
 pub(super) fn needed(key: &[u8], stamped: bool, value: &New<'_>) -> usize {
     let head = HEAD + if stamped { STAMP_LEN } else { 0 } + len_field(key.len()) + key.len();
     head + match value {
-        New::Int(_) | New::Object(_) => 8,
+        New::Int(_) => 8,
         New::Bytes(b) if b.len() <= INLINE_MAX => len_field(b.len()) + b.len(),
         New::Bytes(_) | New::Owned(_) => RAW_PARTS,
+        New::Small(_, bytes) => len_field(bytes.len()) + bytes.len(),
+        New::Object(value) => small(value).map_or(8, |(_, bytes)| len_field(bytes.len()) + bytes.len()),
     }
 }
 
@@ -317,12 +387,14 @@ impl Pen {
 /// `at` is writable for [`needed`] bytes and overlaps neither `key` nor the value's bytes.
 #[inline]
 pub(super) unsafe fn write(at: NonNull<u8>, key: &[u8], stamp: Option<Stamp>, access: u32, value: New<'_>) {
-    let grown = if matches!(value, New::Owned(_)) { GROWN } else { 0 };
+    let long = |bytes: &[u8]| if bytes.len() > u8::MAX as usize { LONG_VALUE } else { 0 };
     let kind = match &value {
         New::Int(_) => INT,
-        New::Bytes(b) if b.len() <= INLINE_MAX => INLINE | if b.len() > 255 { LONG_VALUE } else { 0 },
-        New::Bytes(_) | New::Owned(_) => RAW | grown,
-        New::Object(_) => OBJECT,
+        New::Bytes(b) if b.len() <= INLINE_MAX => INLINE | long(b),
+        New::Bytes(_) => RAW,
+        New::Owned(_) => RAW | GROWN,
+        New::Small(form, bytes) => small_kind(*form) | long(bytes),
+        New::Object(value) => small(value).map_or(OBJECT, |(form, bytes)| small_kind(form) | long(bytes)),
     };
     let flags =
         kind | if stamp.is_some() { STAMPED } else { 0 } | if key.len() > u8::MAX as usize { LONG_KEY } else { 0 };
@@ -339,7 +411,11 @@ pub(super) unsafe fn write(at: NonNull<u8>, key: &[u8], stamp: Option<Stamp>, ac
             New::Bytes(b) if b.len() <= INLINE_MAX => pen.put_counted(b),
             New::Bytes(b) => put_vec(&mut pen, b.to_vec()),
             New::Owned(v) => put_vec(&mut pen, v),
-            New::Object(o) => pen.put(&(Box::into_raw(o) as u64).to_ne_bytes()),
+            New::Small(_, bytes) => pen.put_counted(bytes),
+            New::Object(o) => match small(&o) {
+                Some((_, bytes)) => pen.put_counted(bytes),
+                None => pen.put(&(Box::into_raw(o) as u64).to_ne_bytes()),
+            },
         }
     }
 }
@@ -450,7 +526,7 @@ impl EntryCell {
 pub(super) unsafe fn overwrite_plain(at: NonNull<u8>, room: usize, access: u32, value: &New<'_>) -> bool {
     // SAFETY: the caller's promise.
     let entry = unsafe { EntryRef::from_ptr(at) };
-    if entry.kind() > INLINE {
+    if matches!(entry.kind(), RAW | OBJECT) {
         return false;
     }
     let value_at = entry.value_at();
@@ -459,6 +535,9 @@ pub(super) unsafe fn overwrite_plain(at: NonNull<u8>, room: usize, access: u32, 
         New::Int(_) => (INT, 8),
         New::Bytes(b) if b.len() <= INLINE_MAX => {
             (INLINE | if b.len() > 255 { LONG_VALUE } else { 0 }, len_field(b.len()) + b.len())
+        }
+        New::Small(form, b) => {
+            (small_kind(*form) | if b.len() > 255 { LONG_VALUE } else { 0 }, len_field(b.len()) + b.len())
         }
         _ => return false,
     };
@@ -475,7 +554,7 @@ pub(super) unsafe fn overwrite_plain(at: NonNull<u8>, room: usize, access: u32, 
         let mut pen = Pen(at.add(value_at).as_ptr());
         match value {
             New::Int(i) => pen.put(&i.to_ne_bytes()),
-            New::Bytes(b) => pen.put_counted(b),
+            New::Bytes(b) | New::Small(_, b) => pen.put_counted(b),
             _ => unreachable!("refused above"),
         }
     }

@@ -5,32 +5,37 @@
 //! through [`Effects`](crate::call::Effects).
 //! *Invariants:* every change happens inside a [`Call`]. A key that is overdue is never seen; looking at it takes it
 //! out, with the `DEL` and the event that belong to it.
-//! *Reading order:* `entry` (bytes), `entries` (ownership), `db` (deadlines), this file (rules).
+//! *Reading order:* `entry` (bytes), `entries` (ownership), `db` (deadlines), this file (rules), `typing` (collections).
 //! *Counterpart in C Redis:* `db.c`, `expire.c`.
 
 pub mod access;
 pub mod db;
 pub mod entries;
 pub mod entry;
+pub mod evict;
+pub mod typing;
 
 pub use access::AccessClock;
-pub use db::{Db, Expire, Live, Met, Overdue};
+pub use db::{Db, Expire, Live, Met, Overdue, Place};
 pub use entries::{Entries, EntryMut};
 pub use entry::{EntryRef, New, Taken, View};
+pub use typing::Typing;
 
 use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::num;
 use crate::base::rng::Rng;
-use crate::call::{Call, Class, CmdError, DbId, Effects, Event, Origin};
-use crate::value::{Typed, Value};
+use crate::call::{Call, Class, CmdError, DbId, Effects, Event, Garbage, Origin};
+use crate::value::{Limits, Typed};
 
 /// What the keyspace is told of the configuration and of the server's role.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `lazyfree-lazy-user-del`: DEL frees on the background thread.
+    /// `lazyfree-lazy-user-del`: DEL does as UNLINK does.
     pub lazy_user_del: bool,
-    /// `lazyfree-lazy-expire`: expired keys are propagated as UNLINK.
+    /// `lazyfree-lazy-server-del`: values are freed on the background thread when a command replaces them.
+    pub lazy_server_del: bool,
+    /// `lazyfree-lazy-expire`: the same for expired keys, which are propagated as UNLINK.
     pub lazy_expire: bool,
     /// An overdue key is hidden but stays until the master says DEL.
     pub hide_expired: bool,
@@ -44,19 +49,26 @@ pub struct Settings {
     pub cluster: bool,
     /// `active-expire`: DEBUG SET-ACTIVE-EXPIRE switches it.
     pub active_expire: bool,
+    /// Up to where collections keep their small forms.
+    pub limits: Limits,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
+/// How many small integers the reference shares.
+pub const SHARED_INTEGERS: i64 = 10_000;
+
+impl Settings {
+    fn new(seed: HashSeed) -> Settings {
         Settings {
             lazy_user_del: false,
+            lazy_server_del: false,
             lazy_expire: false,
             hide_expired: false,
             freeze_access: false,
             max_string: 512 << 20,
-            shared_integers: 10_000,
+            shared_integers: SHARED_INTEGERS,
             cluster: false,
             active_expire: true,
+            limits: Limits::new(seed),
         }
     }
 }
@@ -66,11 +78,19 @@ pub struct Keyspace {
     pub access: AccessClock,
     pub settings: Settings,
     pub rng: Rng,
+    /// See [`typing`].
+    scratch: Vec<u8>,
 }
 
-/// Values that take more than this many frees, or buffers of more bytes, are freed on the background thread.
-const FREE_EFFORT: usize = 64;
-const FREE_BYTES: usize = 256 * 1024;
+/// What takes more than so many frees is freed on the background thread: where lazy freeing is asked for, and where it
+/// is not, since nothing may stop the loop for longer than about a millisecond.
+const LAZY_EFFORT: usize = 64;
+const PROMPT_EFFORT: usize = 16 * 1024;
+/// The same for buffers, in bytes.
+const LAZY_BYTES: usize = 256 * 1024;
+/// Databases with more keys are never freed in the loop.
+const PROMPT_KEYS: usize = 4096;
+const PROMPT_BYTES: usize = 64 * 1024 * 1024;
 
 pub mod event {
     //! Events that more than one command family raises.
@@ -88,10 +108,11 @@ impl Keyspace {
     pub fn new(databases: usize, seed: u64) -> Keyspace {
         let hash_seed = HashSeed::new(seed);
         Keyspace {
-            dbs: (0..databases).map(|_| Db::new(hash_seed.clone())).collect(),
+            dbs: (0..databases).map(|_| Db::new(hash_seed)).collect(),
             access: AccessClock::new(),
-            settings: Settings::default(),
+            settings: Settings::new(hash_seed),
             rng: Rng::new(seed ^ 0x9e37_79b9_7f4a_7c15),
+            scratch: Vec::new(),
         }
     }
 
@@ -138,7 +159,7 @@ impl Keyspace {
 
     #[inline]
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
-        let Keyspace { dbs, access, settings, rng } = self;
+        let Keyspace { dbs, access, settings, rng, .. } = self;
         let dbs = &mut dbs[db.0 as usize];
         if settings.hide_expired && !obeys(call) {
             return hidden(dbs, key, call.now);
@@ -147,17 +168,13 @@ impl Keyspace {
         match dbs.live(key, now) {
             Live::Absent => None,
             Live::Present(mut entry) => {
-                if mark && !settings.freeze_access && !call.caller.no_touch {
-                    let old = entry.entry().access();
-                    let new = access.used(old, rng);
-                    if new != old {
-                        entry.set_access(new);
-                    }
+                if mark {
+                    mark_use(&mut entry, access, settings, rng, call);
                 }
                 Some(entry)
             }
             Live::Expired(taken) => {
-                discard(taken, call.fx);
+                discard(taken, settings.lazy_expire, call.fx);
                 tell_expired(settings.lazy_expire, db, key, call.fx);
                 None
             }
@@ -165,7 +182,8 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T`, or `WRONGTYPE`.
-    pub fn read_typed<T: Typed>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Option<&T>, CmdError> {
+    #[inline]
+    pub fn read_typed<T: Typed>(&mut self, key: &[u8], call: &mut Call<'_>) -> Result<Option<T::Ref<'_>>, CmdError> {
         match self.read(key, call).map(EntryRef::view) {
             None => Ok(None),
             Some(View::Object(value)) => T::of(value).map(Some).ok_or(CmdError::WrongType),
@@ -174,32 +192,53 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T` to be changed, or `WRONGTYPE`.
-    pub fn write_typed<T: Typed>(
-        &mut self,
-        key: &[u8],
+    pub fn write_typed<'k, T: Typed>(
+        &'k mut self,
+        key: &'k [u8],
         call: &mut Call<'_>,
-    ) -> Result<Option<Typing<'_, T>>, CmdError> {
-        let Some(entry) = self.write(key, call) else {
-            return Ok(None);
-        };
-        match entry.entry().view() {
-            View::Object(value) if T::of(value).is_some() => Ok(Some(Typing::new(entry))),
-            _ => Err(CmdError::WrongType),
+    ) -> Result<Option<Typing<'k, T>>, CmdError> {
+        let (place, scratch, _) = self.place(key, call);
+        match place.entry() {
+            None => Ok(None),
+            Some(_) => Typing::there(place, key, scratch).map(Some).ok_or(CmdError::WrongType),
         }
     }
 
-    /// As [`Keyspace::write_typed`]; a key that is not there is made with `T`'s empty value.
-    pub fn write_or_create<T: Typed + Default>(
-        &mut self,
-        key: &[u8],
+    /// As [`Keyspace::write_typed`]; for a key that is not there `T`'s empty value is lent, and the key is made when
+    /// the loan ends, if something is in it then. Raises `new` for such a key.
+    pub fn write_or_create<'k, T: Typed + Default>(
+        &'k mut self,
+        key: &'k [u8],
         call: &mut Call<'_>,
-    ) -> Result<Typing<'_, T>, CmdError> {
-        if self.write_typed::<T>(key, call)?.is_none() {
-            let empty = New::Object(Box::new(T::default().into_value()));
-            self.put(key, empty, Expire::Clear, call);
-            call.notify(key, event::NEW);
+    ) -> Result<Typing<'k, T>, CmdError> {
+        let (place, scratch, access) = self.place(key, call);
+        match place.entry() {
+            Some(_) => Typing::there(place, key, scratch).ok_or(CmdError::WrongType),
+            None => {
+                call.notify(key, event::NEW);
+                Ok(Typing::new(place, key, access, T::default(), scratch))
+            }
         }
-        Ok(self.write_typed::<T>(key, call)?.expect("the key was just made"))
+    }
+
+    /// The place of `key` in the selected database, with what [`Typing`] needs besides; the bits are for a new key.
+    #[inline]
+    fn place<'k>(&'k mut self, key: &[u8], call: &mut Call<'_>) -> (Place<'k>, &'k mut Vec<u8>, u32) {
+        let Keyspace { dbs, access, settings, rng, scratch } = self;
+        let db = call.db();
+        let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
+        let (mut place, taken) = dbs[db.0 as usize].place(key, now);
+        if let Some(taken) = taken {
+            discard(taken, settings.lazy_expire, call.fx);
+            // A replica that may be written to forgets an overdue key without a word: its master will say DEL.
+            if !settings.hide_expired {
+                tell_expired(settings.lazy_expire, db, key, call.fx);
+            }
+        }
+        if let db::Spot::There(entry) = &mut place.spot {
+            mark_use(entry, access, settings, rng, call);
+        }
+        (place, scratch, access.fresh())
     }
 
     /// Sets a key's value, making the key if it is not there. The caller raises the events.
@@ -211,7 +250,7 @@ impl Keyspace {
     pub fn put_in(&mut self, db: DbId, key: &[u8], value: New<'_>, expire: Expire, call: &mut Call<'_>) {
         let access = self.access.fresh();
         if let Some(taken) = self.dbs[db.0 as usize].put(key, value, expire, access, call.now) {
-            discard(taken, call.fx);
+            discard(taken, self.settings.lazy_server_del, call.fx);
         }
     }
 
@@ -222,7 +261,7 @@ impl Keyspace {
         // An overdue key has no deadline to keep.
         let lost = expire == Expire::Keep && self.lookup(call.db(), key, call, false).is_none();
         let expire = if lost { Expire::Clear } else { expire };
-        let Keyspace { dbs, access, settings, rng } = self;
+        let Keyspace { dbs, access, settings, rng, .. } = self;
         let frozen = settings.freeze_access;
         let bits = |old: Option<u32>| match old {
             Some(bits) if access.lfu => {
@@ -235,11 +274,11 @@ impl Keyspace {
             _ => access.fresh(),
         };
         match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
-            Met::Live(taken) => discard(taken, call.fx),
-            Met::Overdue(taken) if obeys(call) => discard(taken, call.fx),
+            Met::Live(taken) => discard(taken, settings.lazy_server_del, call.fx),
+            Met::Overdue(taken) if obeys(call) => discard(taken, settings.lazy_expire, call.fx),
             Met::Nothing => call.notify(key, event::NEW),
             Met::Overdue(taken) => {
-                discard(taken, call.fx);
+                discard(taken, settings.lazy_expire, call.fx);
                 if !settings.hide_expired {
                     tell_expired(settings.lazy_expire, call.db(), key, call.fx);
                 }
@@ -254,24 +293,17 @@ impl Keyspace {
     }
 
     pub fn delete_in(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>) -> bool {
+        self.delete_freeing(db, key, self.settings.lazy_server_del, call)
+    }
+
+    /// As [`Keyspace::delete_in`], where another setting says whether the value is freed lazily.
+    pub fn delete_freeing(&mut self, db: DbId, key: &[u8], lazy: bool, call: &mut Call<'_>) -> bool {
         if self.lookup(db, key, call, false).is_none() {
             return false;
         }
         let taken = self.dbs[db.0 as usize].remove(key);
-        discard(taken.expect("just looked up"), call.fx);
+        discard(taken.expect("just looked up"), lazy, call.fx);
         true
-    }
-
-    /// Deletes a key whose collection has become empty, with its event.
-    pub fn drop_if_empty<T: Typed>(&mut self, key: &[u8], is_empty: impl Fn(&T) -> bool, call: &mut Call<'_>) {
-        let empty = match self.inspect(key, call).map(EntryRef::view) {
-            Some(View::Object(value)) => T::of(value).is_some_and(is_empty),
-            _ => false,
-        };
-        if empty {
-            self.delete(key, call);
-            call.notify(key, event::DEL);
-        }
     }
 
     /// Sets or clears a key's deadline. The caller raises the events.
@@ -292,18 +324,24 @@ impl Keyspace {
             let id = DbId(i as u32);
             more |= db.expire_some(now, budget, |overdue| match overdue {
                 Overdue::Key(entry) => tell_expired(self.settings.lazy_expire, id, entry.key(), fx),
-                Overdue::Value(taken) => discard(taken, fx),
+                Overdue::Value(taken) => discard(taken, self.settings.lazy_expire, fx),
             });
         }
         more
     }
 
-    /// Empties databases; what was in them goes to the background thread. Returns the number of keys removed.
-    pub fn flush(&mut self, which: std::ops::Range<usize>, fx: &mut Effects) -> u64 {
+    /// Empties databases. What was in them goes to the background thread, unless it is little and freeing lazily was
+    /// not asked for. Returns the number of keys removed.
+    pub fn flush(&mut self, which: std::ops::Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut removed = 0;
-        for db in &mut self.dbs[which] {
-            removed += db.len() as u64;
-            fx.garbage.push(Box::new(db.take()));
+        for db in self.dbs[which].iter_mut().filter(|db| !db.is_empty() || !db.wheel_is_empty()) {
+            let gone = db.take();
+            removed += gone.len() as u64;
+            if !lazy && gone.len() <= PROMPT_KEYS && !gone.entries.needs_walk() {
+                continue;
+            }
+            let bytes = gone.entries.held_bytes() + gone.wheel_bytes();
+            fx.garbage.push(Garbage { objects: gone.len(), bytes, what: Box::new(gone) });
         }
         removed
     }
@@ -342,6 +380,18 @@ fn obeys(call: &Call<'_>) -> bool {
     matches!(call.caller.origin, Origin::Master | Origin::Aof)
 }
 
+#[inline]
+fn mark_use(entry: &mut EntryMut<'_>, clock: &AccessClock, settings: &Settings, rng: &mut Rng, call: &Call<'_>) {
+    if settings.freeze_access || call.caller.no_touch {
+        return;
+    }
+    let old = entry.entry().access();
+    let new = clock.used(old, rng);
+    if new != old {
+        entry.set_access(new);
+    }
+}
+
 fn hidden<'a>(db: &'a mut Db, key: &[u8], now: Millis) -> Option<EntryMut<'a>> {
     let hash = db.entries.hash(key);
     db.entries.get_mut(hash, key).filter(|e| !e.entry().is_expired(now))
@@ -355,43 +405,24 @@ fn tell_expired(lazy: bool, db: DbId, key: &[u8], fx: &mut Effects) {
     fx.touch_expired(db, key);
 }
 
-/// Frees what an entry owned: here if that is quick, else on the background thread.
+/// Frees what an entry owned: here if that is quick, else on the background thread. `lazy`: whether the setting that
+/// belongs to the occasion asks for the latter where there is a choice.
 #[inline]
-pub fn discard(taken: Taken, fx: &mut Effects) {
+pub fn discard(taken: Taken, lazy: bool, fx: &mut Effects) {
+    if !matches!(taken, Taken::Plain) {
+        discard_owned(taken, lazy, fx);
+    }
+}
+
+fn discard_owned(taken: Taken, lazy: bool, fx: &mut Effects) {
+    let (effort, bytes) = if lazy { (LAZY_EFFORT, LAZY_BYTES) } else { (PROMPT_EFFORT, PROMPT_BYTES) };
     match taken {
         Taken::Plain => {}
-        Taken::Buffer(buffer) if buffer.capacity() < FREE_BYTES => drop(buffer),
-        Taken::Buffer(buffer) => fx.garbage.push(Box::new(buffer)),
-        Taken::Object(object) if object.free_effort() <= FREE_EFFORT => drop(object),
-        Taken::Object(object) => fx.garbage.push(object),
-    }
-}
-
-/// A typed value borrowed for writing.
-pub struct Typing<'a, T> {
-    entry: EntryMut<'a>,
-    kind: std::marker::PhantomData<T>,
-}
-
-impl<'a, T: Typed> Typing<'a, T> {
-    fn new(entry: EntryMut<'a>) -> Typing<'a, T> {
-        Typing { entry, kind: std::marker::PhantomData }
-    }
-}
-
-impl<T: Typed> std::ops::Deref for Typing<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        match self.entry.entry().view() {
-            View::Object(value) => T::of(value).expect("checked when it was borrowed"),
-            _ => unreachable!("checked when it was borrowed"),
+        Taken::Buffer(buffer) if buffer.capacity() < bytes => drop(buffer),
+        Taken::Buffer(buffer) => {
+            fx.garbage.push(Garbage { objects: 1, bytes: buffer.capacity(), what: Box::new(buffer) });
         }
-    }
-}
-
-impl<T: Typed> std::ops::DerefMut for Typing<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        let value: &mut Value = self.entry.object_mut().expect("checked when it was borrowed");
-        T::of_mut(value).expect("checked when it was borrowed")
+        Taken::Object(object) if object.free_effort() <= effort => drop(object),
+        Taken::Object(object) => fx.garbage.push(Garbage { objects: 1, bytes: object.memory(), what: object }),
     }
 }

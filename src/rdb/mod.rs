@@ -52,6 +52,7 @@ mod payload;
 mod reader;
 mod skip;
 mod source;
+mod values;
 mod writer;
 
 pub use check::{Checked, Failure, Note, check};
@@ -61,18 +62,13 @@ pub use payload::{PayloadError, dump_payload, parse_payload};
 pub use reader::{Checksum, Entry, Item, Reader};
 pub use writer::{Access, AuxFields, Progress, ReplicationAux, Writer};
 
-use crate::value::Value;
+pub use crate::value::View;
+
+use crate::base::hash::HashSeed;
+use crate::value::{Limits, Value};
 
 /// Strings longer than this are read into a buffer of their own, which the keyspace can take over.
 pub const OWNED_FROM: usize = 4096;
-
-/// A value to be written, borrowed from where it lives.
-#[derive(Clone, Copy, Debug)]
-pub enum ValueRef<'a> {
-    Int(i64),
-    Bytes(&'a [u8]),
-    Object(&'a Value),
-}
 
 /// A value just read. A string that spells an integer has become one, as everywhere in the keyspace.
 #[derive(Debug)]
@@ -105,11 +101,11 @@ impl Loaded<'_> {
 }
 
 impl ValueOwned {
-    pub fn as_ref(&self) -> ValueRef<'_> {
+    pub fn as_ref(&self) -> View<'_> {
         match self {
-            ValueOwned::Int(value) => ValueRef::Int(*value),
-            ValueOwned::Bytes(bytes) => ValueRef::Bytes(bytes),
-            ValueOwned::Object(value) => ValueRef::Object(value),
+            ValueOwned::Int(value) => View::Int(*value),
+            ValueOwned::Bytes(bytes) => View::Str(bytes),
+            ValueOwned::Object(value) => View::Object((**value).as_ref()),
         }
     }
 }
@@ -157,11 +153,19 @@ pub struct ReadOptions {
     pub limit: Option<u64>,
     pub trailing: Trailing,
     pub unsupported: Unsupported,
+    /// Up to where collections take their small forms.
+    pub limits: Limits,
 }
 
 impl Default for ReadOptions {
     fn default() -> ReadOptions {
-        ReadOptions { checksum: true, limit: None, trailing: Trailing::Allow, unsupported: Unsupported::Refuse }
+        ReadOptions {
+            checksum: true,
+            limit: None,
+            trailing: Trailing::Allow,
+            unsupported: Unsupported::Refuse,
+            limits: Limits::new(HashSeed::new(0)),
+        }
     }
 }
 

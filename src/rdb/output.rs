@@ -9,10 +9,9 @@
 
 use std::io::{self, Write};
 
-use super::ValueRef;
-use super::format::{kind, len, text};
+use super::format::{len, text};
 use crate::base::{crc64, lzf, num};
-use crate::value::{List, Value};
+use crate::ds::listpack::Listpack;
 
 /// Small enough to be still in the cache when it is summed up and written.
 pub(super) const BUFFER_BYTES: usize = 128 * 1024;
@@ -35,6 +34,8 @@ pub(super) struct Output<W> {
     luck: Luck,
     /// Where a text is compressed, as its length must be known before it.
     compressed: Vec<u8>,
+    /// Where a packed collection takes the form of the file.
+    pub(super) listpack: Listpack,
 }
 
 impl<W: Write> Output<W> {
@@ -48,6 +49,7 @@ impl<W: Write> Output<W> {
             compress,
             luck: Luck::default(),
             compressed: Vec::with_capacity(if compress { OWN_COMPRESSED_BYTES.min(capacity) } else { 0 }),
+            listpack: Listpack::new(),
         }
     }
 
@@ -175,31 +177,6 @@ impl<W: Write> Output<W> {
         self.length(original_len as u64)?;
         self.put(&compressed)?;
         self.compressed = compressed;
-        Ok(())
-    }
-
-    /// The type byte that stands before an entry's key.
-    pub fn kind(&mut self, value: ValueRef<'_>) -> io::Result<()> {
-        self.byte(match value {
-            ValueRef::Int(_) | ValueRef::Bytes(_) => kind::STRING,
-            ValueRef::Object(Value::List(_)) => kind::LIST,
-        })
-    }
-
-    #[inline]
-    pub fn value(&mut self, value: ValueRef<'_>) -> io::Result<()> {
-        match value {
-            ValueRef::Int(value) => self.int(value),
-            ValueRef::Bytes(bytes) => self.text(bytes),
-            ValueRef::Object(Value::List(list)) => self.list(list),
-        }
-    }
-
-    fn list(&mut self, list: &List) -> io::Result<()> {
-        self.length(list.len() as u64)?;
-        for element in list.range(0, -1) {
-            self.text(element)?;
-        }
         Ok(())
     }
 }

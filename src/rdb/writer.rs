@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use super::format::{MAX_VERSION, op};
 use super::output::{BUFFER_BYTES, Output};
-use super::{ValueRef, WriteOptions};
+use super::{View, WriteOptions};
 use crate::base::millis::Millis;
 
 pub struct Writer<W> {
@@ -116,7 +116,7 @@ impl<W: Write> Writer<W> {
     pub fn entry(
         &mut self,
         key: &[u8],
-        value: ValueRef<'_>,
+        value: View<'_>,
         expire: Option<Millis>,
         access: Option<Access>,
     ) -> io::Result<()> {

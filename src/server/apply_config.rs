@@ -12,7 +12,7 @@ use super::event_loop::Loop;
 use super::gates::Alarm;
 use super::startup;
 use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
-use crate::keyspace::Settings;
+use crate::keyspace::SHARED_INTEGERS;
 use crate::net::Listener;
 use crate::sys::{fork, log as server_log, process, title};
 
@@ -46,10 +46,32 @@ const RULES: &[Rule] = &[
     rule(&["oom-score-adj", "oom-score-adj-values"], set_oom_score),
     rule(&["loglevel"], set_log_level),
     rule(&["maxmemory"], set_memory_alarm),
-    on_change(&["maxmemory"], warn_of_used_memory),
+    on_change(&["maxmemory"], shrink_to_limit),
     rule(
-        &["proto-max-bulk-len", "lazyfree-lazy-user-del", "lazyfree-lazy-expire", "maxmemory", "maxmemory-policy"],
+        &[
+            "proto-max-bulk-len",
+            "lazyfree-lazy-user-del",
+            "lazyfree-lazy-server-del",
+            "lazyfree-lazy-expire",
+            "maxmemory",
+            "maxmemory-policy",
+        ],
         set_keyspace_settings,
+    ),
+    rule(
+        &[
+            "hash-max-listpack-entries",
+            "hash-max-listpack-value",
+            "set-max-intset-entries",
+            "zset-max-listpack-entries",
+            "zset-max-listpack-value",
+            "list-max-listpack-size",
+            "list-compress-depth",
+            "stream-node-max-bytes",
+            "stream-node-max-entries",
+            "hll-sparse-max-bytes",
+        ],
+        set_value_limits,
     ),
     rule(&["maxmemory-policy", "lfu-log-factor", "lfu-decay-time"], set_access_clock),
     rule(&["notify-keyspace-events"], |srv| {
@@ -62,6 +84,10 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["tracking-table-max-keys"], |srv| {
         srv.refresh_tracking_alarm();
+        Ok(())
+    }),
+    rule(&["slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking"], |srv| {
+        srv.refresh_observation();
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
@@ -218,13 +244,15 @@ fn set_memory_alarm(srv: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-fn warn_of_used_memory(srv: &mut Server) -> Result<(), String> {
+fn shrink_to_limit(srv: &mut Server) -> Result<(), String> {
     let (limit, used) = (srv.config.maxmemory, srv.used_memory());
     if limit > 0 && limit < used as u64 {
         log::warn!(
             "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage \
-             ({used}). New write commands will not be accepted."
+             ({used}). This will result in key eviction and/or the inability to accept new write commands depending on \
+             the maxmemory-policy."
         );
+        srv.evict.running = true;
     }
     Ok(())
 }
@@ -233,10 +261,26 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     let (config, settings) = (&srv.config, &mut srv.ks.settings);
     settings.max_string = config.proto_max_bulk_len;
     settings.lazy_user_del = config.lazyfree_lazy_user_del;
+    settings.lazy_server_del = config.lazyfree_lazy_server_del;
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.
     let own_bits = config.maxmemory > 0 && keeps_access_bits(config.maxmemory_policy);
-    settings.shared_integers = if own_bits { 0 } else { Settings::default().shared_integers };
+    settings.shared_integers = if own_bits { 0 } else { SHARED_INTEGERS };
+    Ok(())
+}
+
+fn set_value_limits(srv: &mut Server) -> Result<(), String> {
+    let (config, limits) = (&srv.config, &mut srv.ks.settings.limits);
+    limits.hash_max_listpack_entries = config.hash_max_listpack_entries as usize;
+    limits.hash_max_listpack_value = config.hash_max_listpack_value as usize;
+    limits.set_max_intset_entries = config.set_max_intset_entries as usize;
+    limits.zset_max_listpack_entries = config.zset_max_listpack_entries as usize;
+    limits.zset_max_listpack_value = config.zset_max_listpack_value as usize;
+    limits.list_max_listpack_size = config.list_max_listpack_size;
+    limits.list_compress_depth = config.list_compress_depth;
+    limits.stream_node_max_bytes = config.stream_node_max_bytes as usize;
+    limits.stream_node_max_entries = config.stream_node_max_entries as usize;
+    limits.hll_sparse_max_bytes = config.hll_sparse_max_bytes as usize;
     Ok(())
 }
 

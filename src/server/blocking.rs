@@ -1,26 +1,29 @@
 //! Clients that wait for keys.
 //!
-//! *Duty:* park a command that found nothing, run it again when one of its keys was touched, first come first
-//! served, and end the wait at its deadline. *Does not know:* what the commands want: serving one *is* running it
-//! again. *Invariants:* a blocked client stands in the queue of each of its keys once; queues are never empty.
+//! *Duty:* park a command that found nothing, run it again when one of its keys was touched and holds what it waits
+//! for, first come first served, and end the wait at its deadline. *Does not know:* what the commands do: serving one
+//! *is* running it again, with the key that is ready.
+//! *Invariants:* a blocked client stands in the queue of each of its keys once; queues are never empty; keys become
+//! ready at the end of a unit, so that what MULTI does in between is not seen.
 //! *Counterpart in C Redis:* `blocked.c`.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::Server;
 use super::client::Flags;
-use super::exec::Counting;
 use super::registry::RowId;
 use crate::base::millis::Millis;
-use crate::call::{Args, BlockOn, Caller, ClientRef, DbId, Effects};
+use crate::call::{Args, BlockOn, Caller, ClientRef, DbId, Effects, WaitFor};
 use crate::resp::Argv;
 
 /// What a client waits for.
 #[derive(Debug)]
 pub struct Blocked {
     row: RowId,
+    /// What runs when a key is ready.
     argv: Argv,
     db: DbId,
+    what: WaitFor,
     keys: Vec<Box<[u8]>>,
     deadline: Option<Millis>,
 }
@@ -111,7 +114,11 @@ pub enum Unblock {
     Timeout,
     /// CLIENT UNBLOCK … ERROR.
     Error,
+    /// The stream whose consumer group it waits for is no longer there.
+    StreamGone,
 }
+
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 impl Server {
     pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
@@ -128,8 +135,9 @@ impl Server {
         }
         let client = &mut self.clients[who.slot as usize];
         client.flags.set(Flags::BLOCKED);
+        let argv = on.rerun.unwrap_or_else(|| args.to_argv());
         client.blocked =
-            Some(Box::new(Blocked { row, argv: args.to_argv(), db: caller.db, keys, deadline: on.deadline }));
+            Some(Box::new(Blocked { row, argv, db: caller.db, what: on.what, keys, deadline: on.deadline }));
         self.clients.blocked += 1;
         self.refresh_wants();
     }
@@ -162,25 +170,42 @@ impl Server {
         while let Some(key) = self.blocking.ready.pop_front() {
             let waiting = self.blocking.waiting.get(&key).map(|q| q.iter().copied().collect::<Vec<_>>());
             for who in waiting.unwrap_or_default() {
-                self.serve_one(who);
-                let entries = &self.ks.db(key.0).entries;
-                if entries.get(entries.hash(&key.1), &key.1).is_none() {
-                    break;
-                }
+                self.serve_one(who, &key);
             }
         }
         self.blocking.serving = false;
     }
 
+    /// What is at a key, as TYPE names it.
+    fn type_at(&self, (db, key): &Key) -> Option<&'static str> {
+        let entries = &self.ks.db(*db).entries;
+        let entry = entries.get(entries.hash(key), key)?;
+        (!entry.is_expired(self.clock.now())).then(|| entry.type_name())
+    }
+
+    /// Serves a client that waits for `key`, if the key holds what it waits for.
+    fn serve_one(&mut self, who: ClientRef, key: &Key) {
+        let there = self.type_at(key);
+        let Some(what) = self.clients.find(who).and_then(|client| client.blocked.as_ref()).map(|b| b.what) else {
+            return;
+        };
+        if there == Some(what.type_name()) {
+            self.run_again(who, &key.1);
+        } else if what == WaitFor::Group {
+            self.unblock(who, Unblock::StreamGone);
+        }
+    }
+
     /// Runs a parked command again. If it still finds nothing, it stays parked where it is.
-    fn serve_one(&mut self, who: ClientRef) {
+    fn run_again(&mut self, who: ClientRef, key: &[u8]) {
         let slot = who.slot as usize;
         let Some(client) = self.clients.find(who) else { return };
         let caller = client.caller(slot);
         let Some(blocked) = client.blocked.take() else { return };
         let mut reply = self.take_reply(slot);
         let mut fx = Effects::default();
-        self.call(blocked.row, Args::of(&blocked.argv), caller, Counting::No, &mut reply, &mut fx);
+        self.exec.start_timing();
+        self.call_again(blocked.row, Args::of(&blocked.argv), caller, Some(key), &mut reply, &mut fx);
         let still_waits = fx.block.take().is_some();
         self.give_reply(slot, reply);
         self.clients[slot].blocked = Some(blocked);
@@ -204,14 +229,17 @@ impl Server {
 
     /// Ends a client's wait with the answer that belongs to it. `false`: it did not wait.
     pub fn unblock(&mut self, who: ClientRef, why: Unblock) -> bool {
-        if self.release(who).is_none() {
-            return false;
-        }
+        let Some(blocked) = self.release(who) else { return false };
         let slot = who.slot as usize;
         let reply = &mut self.clients[slot].reply;
         match why {
             Unblock::Timeout => reply.null_array(),
-            Unblock::Error => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Unblock::Error => reply.error(UNBLOCKED),
+            Unblock::StreamGone => reply.error(b"UNBLOCKED the stream key no longer exists"),
+        }
+        if why != Unblock::Timeout {
+            self.stats.count_error(UNBLOCKED);
+            self.registry.row_mut(blocked.row).stats.failed += 1;
         }
         self.after_output(slot);
         true

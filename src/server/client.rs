@@ -67,6 +67,8 @@ impl Flags {
     pub const READ_CLOSED: Flags = Flags(1 << 17);
     /// Watches at least one key.
     pub const WATCHING: Flags = Flags(1 << 18);
+    /// Sees every call of the others (MONITOR).
+    pub const MONITOR: Flags = Flags(1 << 30);
 
     /// Its command waits for the end of a pause; `BLOCKED` is set too.
     pub const POSTPONED: Flags = Flags(1 << 22);
@@ -88,7 +90,8 @@ impl Flags {
             | Flags::REPLY_OFF.0
             | Flags::REPLY_SKIP_NEXT.0
             | Flags::REPLY_SKIP.0
-            | Flags::TRACKING.0,
+            | Flags::TRACKING.0
+            | Flags::MONITOR.0,
     );
     /// Any of these ends the processing of a pipeline.
     pub const STOPPED: Flags = Flags(Flags::BLOCKED.0 | Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0);

@@ -83,9 +83,4 @@ impl Server {
             db.entries.rebalance(REBALANCE_STEPS);
         }
     }
-
-    /// What INFO calls used memory: what was asked of the allocator, less the arenas' empty room.
-    pub fn used_memory(&self) -> usize {
-        crate::sys::alloc::used_memory().saturating_sub(self.ks.spare_bytes())
-    }
 }

@@ -7,7 +7,6 @@ use crate::call::{Args, CmdError, Effects};
 use crate::resp::{Batch, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
-use crate::server::exec::Counting;
 use crate::server::gates::{self, Alarm};
 use crate::server::registry::{RowId, Run, Unknown};
 
@@ -23,9 +22,10 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
             return apply_reply_mode(srv, slot, before, reply);
         }
     };
+    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
-    let calm = srv.exec.alarms == 0
+    let calm = quiet
         && client.flags.has(Flags::AUTHENTICATED)
         && !client.flags.has(Flags::GATED)
         && srv.registry.row(row).spec.arity_fits(args.len());
@@ -45,6 +45,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
             return;
         }
     }
+    srv.make_room();
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
     }
@@ -58,7 +59,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
         let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
         refuse(srv, slot, Some(row), &error, reply);
     } else if srv.must_wait(slot, row) {
-        srv.postpone(slot, args);
+        return postpone(srv, slot, args);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);
         reply.raw(b"+QUEUED\r\n");
@@ -69,6 +70,16 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     }
     forget_caching(srv, slot, row);
     apply_reply_mode(srv, slot, before, reply);
+}
+
+/// The command comes again when the pause is over, and what was said about the next command is about it then.
+fn postpone(srv: &mut Server, slot: usize, args: Args<'_>) {
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags::REPLY_SKIP) {
+        flags.clear(Flags::REPLY_SKIP);
+        flags.set(Flags::REPLY_SKIP_NEXT);
+    }
+    srv.postpone(slot, args);
 }
 
 /// CLIENT CACHING is about the next command, or the whole of the next transaction.
@@ -207,7 +218,7 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
-        self.call(row, args, caller, Counting::Yes, reply, fx);
+        self.call(row, args, caller, reply, fx);
         self.finish_unit(row, args, caller, fx);
     }
 }

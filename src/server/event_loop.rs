@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::{Client, Flags};
+use super::observation::latency;
 use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
@@ -104,12 +105,13 @@ impl Server {
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
         }
+        self.go_on_evicting();
     }
 
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
     fn sleep_us(&self) -> u64 {
         let waits = self.blocking.has_resumed() || self.pause.has_released() || self.tracking.keys.has_leavers();
-        if self.clients.busy() || self.turn.expiring || waits {
+        if self.clients.busy() || self.turn.expiring || self.evict.running || waits {
             return 0;
         }
         let now = self.clock.now();
@@ -157,7 +159,7 @@ impl Server {
 
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
-        let start = ticks();
+        let (start, expired_before) = (ticks(), self.stats.expired_keys);
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -166,8 +168,14 @@ impl Server {
                 self.drain_server_side(&mut fx);
             }
             if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
-                return;
+                break;
             }
+        }
+        if self.turn.expiring || self.stats.expired_keys != expired_before {
+            let spent = ticks().wrapping_sub(start);
+            self.stats.expire_ticks += spent;
+            self.stats.expire_slices_cut += self.turn.expiring as u64;
+            self.note_latency(latency::EXPIRE_CYCLE, ticks_to_ns(spent) / 1000);
         }
     }
 

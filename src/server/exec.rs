@@ -5,14 +5,15 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Op, Replicate, Touched};
-use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Origin, Wants};
+use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
 use crate::server::gates::Alarm;
+use crate::server::observation::Done;
 use crate::server::registry::{RowId, Run};
 use crate::sys::bio::Job;
-use crate::sys::clock::ticks;
+use crate::sys::clock::{ticks, ticks_to_ns};
 
 /// State of execution that outlives a call.
 #[derive(Default)]
@@ -28,6 +29,10 @@ pub struct Exec {
     pub reading: usize,
     /// Whose unit is being drained; `None`: the server's own.
     current: Option<ClientRef>,
+    /// A call that takes so many ticks or more is told to whoever watches; see [`Server::refresh_observation`].
+    pub slow_ticks: u64,
+    /// `latency-tracking`.
+    pub tracks_latency: bool,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }
@@ -35,6 +40,11 @@ pub struct Exec {
 impl Exec {
     pub fn start_timing(&mut self) {
         self.last_ticks = ticks();
+    }
+
+    /// Where the call that runs, or the next one, begins.
+    pub fn last_ticks(&self) -> u64 {
+        self.last_ticks
     }
 
     pub fn has_alarm(&self, alarm: Alarm) -> bool {
@@ -46,28 +56,29 @@ impl Exec {
     }
 }
 
-/// Whether a call counts in the statistics: a blocked command that runs again was counted when it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counting {
-    Yes,
-    No,
-}
-
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    pub fn call(
+    #[inline]
+    pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
+        self.call_again(row, args, caller, None, reply, fx);
+    }
+
+    /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
+    /// came.
+    pub fn call_again(
         &mut self,
         row: RowId,
         args: Args<'_>,
         caller: Caller,
-        counting: Counting,
+        woken_by: Option<&[u8]>,
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
-        let (start, dirty) = (reply.len(), fx.dirty);
+        let (start, dirty, began) = (reply.len(), fx.dirty, self.exec.last_ticks);
+        let first_run = woken_by.is_none();
         fx.wants = self.exec.wants;
         fx.replicate = Replicate::Verbatim;
-        let mut call = Call { args, caller, now: self.clock.now(), reply, fx };
+        let mut call = Call { args, caller, now: self.clock.now(), woken_by, reply, fx };
         let result: CmdResult = match self.registry.row(row).run {
             Run::Data(run) => run(&mut self.ks, &mut call),
             Run::Server(run) => run(self, &mut call),
@@ -80,22 +91,29 @@ impl Server {
             self.stats.count_error(&message);
         }
         let now = ticks();
-        let spent = now.wrapping_sub(self.exec.last_ticks);
+        let spent = now.wrapping_sub(began);
         self.exec.last_ticks = now;
-        let stats = &mut self.registry.row_mut(row).stats;
-        stats.ticks += spent;
-        stats.failed += failed as u64;
-        if counting == Counting::Yes {
-            stats.calls += 1;
+        // Inside EXEC or a script nobody waits.
+        let parked = fx.block.is_some() && caller.origin == Origin::Client;
+        let entry = self.registry.row_mut(row);
+        entry.stats.ticks += spent;
+        entry.stats.failed += failed as u64;
+        if first_run {
+            entry.stats.calls += 1;
             self.stats.commands_processed += 1;
+        }
+        if self.exec.tracks_latency && !parked {
+            entry.latencies.get_or_insert_default().record(ticks_to_ns(spent));
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
             fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
         }
-        if fx.block.is_some() && caller.origin != Origin::Client {
-            // Inside EXEC or a script nobody waits: the answer is that there is nothing.
-            fx.block = None;
-            reply.null_array();
+        if !parked && let Some(wait) = fx.block.take() {
+            // The answer is that there is nothing.
+            if wait.refused_with_null { reply.null() } else { reply.null_array() }
+        }
+        if spent >= self.exec.slow_ticks {
+            self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
     }
 
@@ -128,9 +146,8 @@ impl Server {
         debug_assert!(block.is_none(), "only a client waits");
         debug_assert!(ops.is_empty(), "nobody asked for operations");
         let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
-        for job in garbage.drain(..) {
-            self.stats.lazyfreed_objects += 1;
-            self.bio.submit(Job::Drop(job));
+        for Garbage { what, objects, bytes } in garbage.drain(..) {
+            self.bio.submit(Job::Drop { what, objects, bytes });
         }
         for Touched { db, key, .. } in &touched {
             self.touch_watchers(*db, key);
@@ -153,7 +170,6 @@ impl Server {
         self.stats.keyspace_hits += counts.hits;
         self.stats.keyspace_misses += counts.misses;
         self.stats.expired_keys += counts.expired;
-        self.stats.lazyfreed_objects += counts.lazyfreed;
     }
 
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes

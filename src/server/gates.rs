@@ -5,7 +5,7 @@
 //! client is in no special state. *Counterpart in C Redis:* the body of `processCommand`.
 
 use crate::call::{Args, CmdError};
-use crate::command::spec::{DENYOOM, LOADING, NO_AUTH, NO_MULTI, Spec, WRITE};
+use crate::command::spec::{DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, NO_MULTI, READONLY, Spec, WRITE};
 use crate::resp::Proto;
 use crate::server::Server;
 use crate::server::client::Flags;
@@ -21,7 +21,7 @@ struct Visitor<'a> {
 
 type Gate = fn(&Visitor<'_>) -> Result<(), CmdError>;
 
-const GATES: &[Gate] = &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading];
+const GATES: &[Gate] = &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading, monitor];
 
 /// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,16 @@ fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
 }
 
 fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
-    let queued_write = v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(DENYOOM);
-    if !v.srv.exec.has_alarm(Alarm::MEMORY) || !(v.spec.flags.has(DENYOOM) || queued_write) {
+    if !v.srv.exec.has_alarm(Alarm::MEMORY) || !v.srv.evict.out_of_memory {
         return Ok(());
     }
-    let limit = v.srv.config.maxmemory;
-    if v.srv.used_memory() as u64 > limit { Err(CmdError::Oom) } else { Ok(()) }
+    // What waits for EXEC takes memory, whatever it is.
+    let takes_memory = match (v.srv.clients[v.slot].flags.has(Flags::MULTI), v.spec.name) {
+        (true, "exec") => v.srv.queued_flags(v.slot).has(DENYOOM),
+        (true, "discard" | "quit" | "reset") => false,
+        (inside, _) => inside || v.spec.flags.has(DENYOOM),
+    };
+    if takes_memory { Err(CmdError::Oom) } else { Ok(()) }
 }
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
@@ -106,6 +110,17 @@ fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
     if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
+}
+
+/// Who monitors only watches, as 7.0.15 puts it in the words it has for replicas.
+fn monitor(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let about_keys = WRITE.or(READONLY).or(MAY_REPLICATE);
+    let touches =
+        || v.spec.flags.has(about_keys) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(about_keys);
+    if v.srv.clients[v.slot].flags.has(Flags::MONITOR) && touches() {
+        return Err(CmdError::Fixed("ERR Replica can't interact with the keyspace"));
+    }
+    Ok(())
 }
 
 impl Server {

@@ -6,6 +6,7 @@
 //! Lookup hashes the length and the first eight bytes, folded to lower case, into a table of a few KiB in which
 //! most names stand alone; the full name is compared once.
 
+use crate::base::histogram::Histogram;
 use crate::command::FAMILIES;
 use crate::command::spec::{DataHandler, Spec};
 use crate::server::commands::{SERVER_FAMILIES, ServerHandler};
@@ -29,6 +30,8 @@ pub struct Row {
     pub container: Option<RowId>,
     pub subcommands: Vec<RowId>,
     pub stats: RowStats,
+    /// How long calls took, in nanoseconds; none while no call was tracked.
+    pub latencies: Option<Box<Histogram>>,
     /// First and last argument that is a key, and the step between keys; zeros when there is none at a fixed place.
     pub key_range: (i64, i64, i64),
 }
@@ -88,6 +91,7 @@ impl Registry {
             container: None,
             subcommands: Vec::new(),
             stats: RowStats::default(),
+            latencies: None,
             key_range: spec.key_range(),
         });
     }
@@ -191,7 +195,9 @@ impl Registry {
     }
 
     pub fn reset_stats(&mut self) {
-        self.rows.iter_mut().for_each(|row| row.stats = RowStats::default());
+        for row in &mut self.rows {
+            (row.stats, row.latencies) = (RowStats::default(), None);
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub struct Stats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub evicted_keys: u64,
-    pub lazyfreed_objects: u64,
+    /// Objects that the background thread had freed at the last CONFIG RESETSTAT.
+    pub lazyfreed_before: u64,
     pub total_forks: u64,
     pub error_replies: u64,
     pub unexpected_error_replies: u64,
@@ -34,6 +35,8 @@ pub struct Stats {
     /// Slices of active expiry that ended with work left over.
     pub expire_slices_cut: u64,
     pub expire_ticks: u64,
+    /// Time that two rows count: that of EXEC and that of the commands which it ran.
+    pub nested_ticks: u64,
     /// AUTH and HELLO with a wrong password.
     pub auth_failures: u64,
     /// Errors by their first word.

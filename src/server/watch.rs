@@ -149,19 +149,18 @@ impl Server {
         }
     }
 
-    fn key_exists(&self, db: DbId, key: &[u8]) -> bool {
+    pub fn key_exists(&self, db: DbId, key: &[u8]) -> bool {
         let entries = &self.ks.db(db).entries;
         entries.get(entries.hash(key), key).is_some()
     }
 
-    /// SWAPDB exchanged two databases: for watchers, keys in both may have changed; for waiters, keys may have come.
+    /// SWAPDB exchanged two databases: for watchers, keys in both may have changed; for waiters, keys may have come
+    /// or gone.
     pub fn databases_swapped(&mut self, first: DbId, second: DbId) {
         self.watched_keys_replaced(first, second);
         self.watched_keys_replaced(second, first);
         for (db, key) in self.blocking.awaited_in(&[first, second]) {
-            if self.key_exists(db, &key) {
-                self.blocking.note_ready(db, &key);
-            }
+            self.blocking.note_ready(db, &key);
         }
     }
 }

@@ -190,6 +190,11 @@ unsafe extern "C" {
         new: *mut c_void,
         new_len: usize,
     ) -> c_int;
+    fn _rjem_malloc_stats_print(
+        write: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
+        target: *mut c_void,
+        options: *const c_char,
+    );
 }
 
 /// jemalloc's own view, for INFO and MEMORY STATS.
@@ -237,6 +242,19 @@ pub fn purge() -> bool {
     }
 }
 
+/// jemalloc's own report, some ten thousand bytes of tables for people.
+pub fn statistics_text() -> Vec<u8> {
+    unsafe extern "C" fn append(target: *mut c_void, text: *const c_char) {
+        // SAFETY: `target` is the vector handed over below, which nobody else uses meanwhile; jemalloc passes a
+        // C string.
+        unsafe { (*target.cast::<Vec<u8>>()).extend_from_slice(CStr::from_ptr(text).to_bytes()) }
+    }
+    let mut text = Vec::new();
+    // SAFETY: `append` is called during the call only, with the pointer given here.
+    unsafe { _rjem_malloc_stats_print(Some(append), (&raw mut text).cast(), std::ptr::null()) };
+    text
+}
+
 /// The version of jemalloc, as INFO's mem_allocator shows it: `jemalloc-5.3.1`.
 pub fn allocator_name() -> String {
     let version = control::<*const c_char>(c"version").filter(|p| !p.is_null()).map(|p| {
@@ -245,6 +263,50 @@ pub fn allocator_name() -> String {
     });
     let version = version.unwrap_or_default();
     format!("jemalloc-{}", version.split('-').next().unwrap_or(&version))
+}
+
+/// Reads a control that is a number of 64 or 32 bits or a truth value, and sets it when there is a new value. Returns
+/// what it was before; an error is the kernel's number for it.
+pub fn control_number(name: &CStr, new: Option<i64>) -> Result<i64, c_int> {
+    let mut refused = 0;
+    for size in [size_of::<u64>(), size_of::<u32>(), size_of::<bool>()] {
+        let (mut old, mut old_len, mut value) = (0u64, size, new.unwrap_or_default() as u64);
+        let (new, new_len) = match new {
+            Some(_) => ((&raw mut value).cast(), size),
+            None => (std::ptr::null_mut(), 0),
+        };
+        // SAFETY: both values have room for 8 bytes, of which jemalloc uses the first `size` (this machine is little
+        // endian); it refuses when the control has another size.
+        refused = unsafe { _rjem_mallctl(name.as_ptr(), (&raw mut old).cast(), &mut old_len, new, new_len) };
+        match refused {
+            0 => return Ok(old as i64),
+            libc::EINVAL => {}
+            _ => return Err(refused),
+        }
+    }
+    Err(refused)
+}
+
+/// Reads a control that is a text.
+pub fn control_text(name: &CStr) -> Result<Option<String>, c_int> {
+    // Numbers have the size of a pointer as well, and are not to be followed: only those known to be texts are.
+    let known = name == c"version" || name == c"thread.prof.name" || name.to_bytes().starts_with(b"config.malloc_conf");
+    if !known {
+        return Err(libc::EINVAL);
+    }
+    let text = control::<*const c_char>(name).ok_or(libc::ENOENT)?;
+    // SAFETY: the controls above answer with C strings that stay.
+    Ok((!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()))
+}
+
+/// Carries out a control that neither takes nor gives a value.
+pub fn control_order(name: &CStr) -> Result<(), c_int> {
+    let nothing = std::ptr::null_mut::<c_void>();
+    // SAFETY: no value is read or written.
+    match unsafe { _rjem_mallctl(name.as_ptr(), nothing, std::ptr::null_mut(), nothing, 0) } {
+        0 => Ok(()),
+        refused => Err(refused),
+    }
 }
 
 /// Reads one control of type `T`, which must be the type that jemalloc documents for `name`.
@@ -336,7 +398,21 @@ mod tests {
     }
 
     #[test]
+    fn controls_are_read_by_their_kind() {
+        assert_eq!(control_number(c"opt.narenas", None), Ok(1));
+        assert_eq!(control_number(c"arenas.page", None), Ok(4096));
+        assert_eq!(control_number(c"arenas.page", Some(1)), Err(libc::EPERM));
+        assert_eq!(control_number(c"opt.background_thread", None), Ok(0));
+        assert_eq!(control_number(c"no.such", None), Err(libc::ENOENT));
+        assert!(control_text(c"version").unwrap().unwrap().starts_with("5."));
+        assert_eq!(control_text(c"stats.allocated"), Err(libc::EINVAL));
+        assert_eq!(control_order(c"thread.tcache.flush"), Ok(()));
+        assert_eq!(control_order(c"no.such"), Err(libc::ENOENT));
+    }
+
+    #[test]
     fn purge_works() {
         assert!(purge());
+        assert!(statistics_text().starts_with(b"___ Begin jemalloc statistics ___"));
     }
 }

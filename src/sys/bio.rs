@@ -23,8 +23,8 @@ pub enum Job {
     Fsync { fd: OwnedFd, upto: u64 },
     /// Close a file, after flushing it when asked to.
     Close { fd: OwnedFd, fsync: bool },
-    /// Free memory.
-    Drop(Box<dyn Send>),
+    /// Free memory: how many objects, and how many bytes as far as that is known.
+    Drop { what: Box<dyn Send>, objects: usize, bytes: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub struct FsyncState {
 
 static PENDING: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 static COMPLETED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+static PENDING_OBJECTS: AtomicUsize = AtomicUsize::new(0);
+static PENDING_BYTES: AtomicUsize = AtomicUsize::new(0);
+static DROPPED_OBJECTS: AtomicU64 = AtomicU64::new(0);
 static SYNCED_UPTO: AtomicU64 = AtomicU64::new(0);
 static FSYNC_ERRNO: AtomicI32 = AtomicI32::new(0);
 
@@ -75,6 +78,10 @@ impl Bio {
     pub fn submit(&self, job: Job) {
         let kind = job.kind();
         PENDING[kind as usize].fetch_add(1, Ordering::Relaxed);
+        if let Job::Drop { objects, bytes, .. } = &job {
+            PENDING_OBJECTS.fetch_add(*objects, Ordering::Relaxed);
+            PENDING_BYTES.fetch_add(*bytes, Ordering::Relaxed);
+        }
         // In a forked child there is no thread to take the job. Its memory and descriptors end with the child.
         if let Err(refused) = self.queue.send(Message::Job(job)) {
             PENDING[kind as usize].fetch_sub(1, Ordering::Relaxed);
@@ -90,6 +97,21 @@ impl Bio {
     /// Jobs of a kind done since start.
     pub fn completed(&self, kind: Kind) -> u64 {
         COMPLETED[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Objects handed over to be freed that are not free yet.
+    pub fn pending_objects(&self) -> usize {
+        PENDING_OBJECTS.load(Ordering::Acquire)
+    }
+
+    /// Bytes that will come free when all that was handed over is.
+    pub fn pending_bytes(&self) -> usize {
+        PENDING_BYTES.load(Ordering::Acquire)
+    }
+
+    /// Objects freed since the start.
+    pub fn dropped_objects(&self) -> u64 {
+        DROPPED_OBJECTS.load(Ordering::Acquire)
     }
 
     /// How far the file is on disk, and whether the last attempt failed.
@@ -114,7 +136,7 @@ impl Job {
         match self {
             Job::Fsync { .. } => Kind::Fsync,
             Job::Close { .. } => Kind::Close,
-            Job::Drop(_) => Kind::Drop,
+            Job::Drop { .. } => Kind::Drop,
         }
     }
 
@@ -132,7 +154,12 @@ impl Job {
                     FSYNC_ERRNO.store(fsync(&fd), Ordering::Release);
                 }
             }
-            Job::Drop(value) => drop(value),
+            Job::Drop { what, objects, bytes } => {
+                drop(what);
+                PENDING_BYTES.fetch_sub(bytes, Ordering::Release);
+                DROPPED_OBJECTS.fetch_add(objects as u64, Ordering::Release);
+                PENDING_OBJECTS.fetch_sub(objects, Ordering::Release);
+            }
         }
     }
 }
@@ -231,12 +258,13 @@ mod tests {
         }
         let (tx, rx) = mpsc::channel();
         for n in 0..3 {
-            bio.submit(Job::Drop(Box::new(Tell(tx.clone(), n))));
+            bio.submit(Job::Drop { what: Box::new(Tell(tx.clone(), n)), objects: 2, bytes: 100 });
         }
         bio.drain();
         let seen: Vec<_> = rx.try_iter().collect();
         assert_eq!(seen, [0, 1, 2].map(|n| (n, Some("bio".to_string()))));
         assert_eq!((bio.pending(Kind::Drop), bio.completed(Kind::Drop)), (0, 3));
+        assert_eq!((bio.pending_objects(), bio.pending_bytes(), bio.dropped_objects()), (0, 0, 6));
 
         let path = std::env::temp_dir().join(format!("redstart-bio-{}", std::process::id()));
         let file = std::fs::File::create(&path).unwrap();

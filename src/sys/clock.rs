@@ -115,6 +115,12 @@ pub fn ticks_to_ns(delta: u64) -> u64 {
     ((u128::from(delta) * u128::from(NS_PER_TICK.load(Relaxed))) >> 32) as u64
 }
 
+/// So many [`ticks`] take so long; the most there are when that is too long to be counted.
+pub fn ns_to_ticks(ns: u64) -> u64 {
+    let ticks = (u128::from(ns) << 32) / u128::from(NS_PER_TICK.load(Relaxed).max(1));
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
 /// The pair of readings from which the rate is computed, and when to compute it again.
 struct Calibration {
     start_ticks: u64,
@@ -230,6 +236,8 @@ mod tests {
         let t = ticks();
         std::thread::sleep(std::time::Duration::from_millis(5));
         assert!(ticks_to_ns(ticks() - t) >= 4_900_000);
+        assert!(ticks_to_ns(ns_to_ticks(1_000_000_000)).abs_diff(1_000_000_000) < 10);
+        assert_eq!(ns_to_ticks(0), 0);
     }
 
     #[test]

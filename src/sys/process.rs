@@ -45,6 +45,14 @@ pub fn adjust_nofile_limit(want: u64) -> io::Result<NofileLimit> {
     Ok(NofileLimit { was, got: was, refused: Some(refused) })
 }
 
+/// Bytes that lie in transparent huge pages. Costs time in proportion to the mapped memory.
+pub fn huge_page_bytes() -> u64 {
+    let smaps = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = smaps.lines().find_map(|line| line.strip_prefix("AnonHugePages:"));
+    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
 /// Resident memory in bytes.
 pub fn rss_bytes() -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/statm") else {

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -19,12 +20,27 @@ struct Area {
     len: usize,
 }
 
+impl Area {
+    /// The arguments stand here. Under an emulator (valgrind) the kernel tells where the emulator's own stand, and
+    /// those are nothing that we may write over.
+    fn holds(&self, args: &[OsString]) -> bool {
+        let mut expected: Vec<u8> = Vec::new();
+        for arg in args {
+            expected.extend_from_slice(arg.as_bytes());
+            expected.push(0);
+        }
+        // SAFETY: the kernel says that the area is mapped and holds this process' arguments; nobody writes it now.
+        let shown = unsafe { std::slice::from_raw_parts(self.start as *const u8, self.len) };
+        shown.starts_with(&expected)
+    }
+}
+
 static AREA: OnceLock<Area> = OnceLock::new();
 
 /// Finds the place, moves the environment out of it, and answers a copy of the arguments. Call it first of all.
 pub fn init() -> Vec<OsString> {
     let args: Vec<OsString> = std::env::args_os().collect();
-    if let (None, Some(area)) = (AREA.get(), find()) {
+    if let (None, Some(area)) = (AREA.get(), find().filter(|area| area.holds(&args))) {
         move_environment();
         // The place was empty a line ago and there is one thread.
         let _ = AREA.set(area);

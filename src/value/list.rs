@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use super::Rest;
+
 /// The size up to which a list is one node, in bytes (`list-max-listpack-size -2`).
 const NODE_BYTES: usize = 8192;
 /// What a listpack spends on an element beside its bytes, at most (header and back length of a long string).
@@ -65,12 +67,55 @@ impl List {
         self.elements.range(start as usize..end as usize).map(|e| &**e)
     }
 
-    pub fn encoding(&self) -> &'static str {
-        if self.bytes <= NODE_BYTES { "listpack" } else { "quicklist" }
+    pub fn as_ref(&self) -> ListRef<'_> {
+        ListRef(self)
     }
 
-    pub fn memory(&self) -> usize {
-        self.bytes + self.elements.capacity() * std::mem::size_of::<Box<[u8]>>()
+    pub(super) fn rest(&self) -> Option<(Rest, &[u8])> {
+        None
+    }
+
+    pub(super) fn from_rest(_bytes: Vec<u8>) -> List {
+        unreachable!("no list rests as bytes")
+    }
+
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// A list, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRef<'a>(&'a List);
+
+impl<'a> ListRef<'a> {
+    pub(super) fn from_rest(_bytes: &'a [u8]) -> ListRef<'a> {
+        unreachable!("no list rests as bytes")
+    }
+
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As [`List::range`].
+    pub fn range(self, start: i64, stop: i64) -> impl ExactSizeIterator<Item = &'a [u8]> {
+        self.0.range(start, stop)
+    }
+
+    pub fn encoding(self) -> &'static str {
+        if self.0.bytes <= NODE_BYTES { "listpack" } else { "quicklist" }
+    }
+
+    pub fn memory(self) -> usize {
+        self.0.bytes + self.0.elements.capacity() * std::mem::size_of::<Box<[u8]>>()
+    }
+
+    pub fn free_effort(self) -> usize {
+        self.len()
     }
 }
 

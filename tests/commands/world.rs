@@ -11,7 +11,7 @@ use redstart::base::{quote, units};
 use redstart::call::effects::{Op, Replicate};
 use redstart::call::{Args, Call, Caller, Class, CmdError, DbId, Effects, Wants};
 use redstart::command::FAMILIES;
-use redstart::command::spec::{DataCommand, READONLY};
+use redstart::command::spec::{DataCommand, MAY_REPLICATE, READONLY};
 use redstart::keyspace::Keyspace;
 use redstart::resp::{Argv, Proto, ReplyBuf};
 
@@ -96,10 +96,11 @@ impl World {
             return Err(CmdError::Arity(command.spec.name.into()));
         }
         let caller = Caller { db: self.db, ..Caller::default() };
-        let mut call = Call { args, caller, now: self.now, reply, fx };
+        let mut call = Call { args, caller, now: self.now, woken_by: None, reply, fx };
         let result = (command.run)(&mut self.ks, &mut call);
         let silent = fx.dirty == 0 && fx.replicate == Replicate::Verbatim;
-        assert!(silent || !command.spec.flags.has(READONLY), "{name} is read-only and changes the data");
+        let flags = command.spec.flags;
+        assert!(silent || !flags.has(READONLY) || flags.has(MAY_REPLICATE), "{name} is read-only and changes the data");
         result
     }
 

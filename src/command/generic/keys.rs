@@ -29,7 +29,7 @@ const REMOVED: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::RM.or(KeyFlags:
 const ASKED_ABOUT: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::RO)];
 
 pub const DEL: DataCommand = Command::new(
-    delete_each,
+    del,
     Spec {
         name: "del",
         flags: WRITE,
@@ -42,7 +42,7 @@ pub const DEL: DataCommand = Command::new(
 );
 
 pub const UNLINK: DataCommand = Command::new(
-    delete_each,
+    unlink,
     Spec {
         name: "unlink",
         flags: WRITE.or(FAST),
@@ -54,11 +54,19 @@ pub const UNLINK: DataCommand = Command::new(
     },
 );
 
-/// DEL and UNLINK are one here: the keyspace sends whatever is slow to free to the background thread for both.
-fn delete_each(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+fn del(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+    let lazy = ks.settings.lazy_user_del;
+    delete_each(ks, lazy, call)
+}
+
+fn unlink(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+    delete_each(ks, true, call)
+}
+
+fn delete_each(ks: &mut Keyspace, lazy: bool, call: &mut Call<'_>) -> CmdResult {
     let mut deleted = 0;
     for_each_key(ks, call, |ks, key, call| {
-        if ks.delete(key, call) {
+        if ks.delete_freeing(call.db(), key, lazy, call) {
             call.modified(key, event::DEL, 1);
             deleted += 1;
         }

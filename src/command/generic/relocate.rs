@@ -123,19 +123,16 @@ fn carry(ks: &mut Keyspace, from: (DbId, &[u8]), to: (DbId, &[u8]), call: &mut C
     let source = ks.db_mut(from.0);
     let entry = source.entries.get(source.entries.hash(from.1), from.1).expect("the caller has looked it up");
     let (access, expire) = (entry.access(), deadline_of(entry));
-    let (mut int, mut text) = (None, Vec::new());
-    match entry.view() {
-        View::Int(i) => int = Some(i),
-        View::Str(s) if entry.outside_len() == 0 => text.extend_from_slice(s),
-        View::Str(_) | View::Object(_) => {}
-    }
+    // What lies in the entry is copied; what lies outside moves.
+    let mut text = Vec::new();
+    let plain = if entry.outside_len() == 0 { duplicate(entry, &mut text) } else { New::Bytes(b"") };
     let value = match source.remove(from.1).expect("just looked up") {
-        Taken::Plain => int.map_or(New::Bytes(&text), New::Int),
+        Taken::Plain => plain,
         Taken::Buffer(buffer) => New::Owned(buffer),
         Taken::Object(object) => New::Object(object),
     };
     if let Some(old) = ks.db_mut(to.0).put(to.1, value, expire, access, call.now) {
-        discard(old, call.fx);
+        discard(old, ks.settings.lazy_server_del, call.fx);
     }
 }
 
@@ -212,7 +209,13 @@ fn duplicate<'t>(entry: EntryRef<'_>, text: &'t mut Vec<u8>) -> New<'t> {
             New::Bytes(text)
         }
         View::Str(s) => New::Owned(s.to_vec()),
-        View::Object(value) => New::Object(Box::new(value.clone())),
+        View::Object(_) => match entry.small() {
+            Some((form, bytes)) => {
+                text.extend_from_slice(bytes);
+                New::Small(form, text)
+            }
+            None => New::Object(Box::new(entry.object().expect("not small, so outside").clone())),
+        },
     }
 }
 

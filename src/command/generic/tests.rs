@@ -34,8 +34,14 @@ impl World {
         let mut reply = ReplyBuf::new(Proto::Resp2);
         let wants = Wants { touched: true, ..Wants::default() };
         let mut fx = Effects { wants, ..Effects::default() };
-        let mut call =
-            Call { args: Args::of(&argv), caller: self.caller, now: self.now, reply: &mut reply, fx: &mut fx };
+        let mut call = Call {
+            args: Args::of(&argv),
+            caller: self.caller,
+            now: self.now,
+            woken_by: None,
+            reply: &mut reply,
+            fx: &mut fx,
+        };
         let word = |i: usize| args.get(i).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase());
         let name = word(0).unwrap();
         let with_sub = word(1).map(|sub| format!("{name}|{sub}"));
@@ -128,6 +134,11 @@ fn scan_hands_out_every_key_that_stays() {
 #[test]
 fn large_values_are_freed_elsewhere_and_small_ones_at_once() {
     let mut world = World::new();
+    world.put_list("a", 1_000);
+    assert!(world.run("DEL a").1.garbage.is_empty(), "nobody asked for it, and it is quick");
+    world.put_list("a", 20_000);
+    assert_eq!(world.run("DEL a").1.garbage[0].objects, 1, "that would take too long");
+    (world.ks.settings.lazy_user_del, world.ks.settings.lazy_server_del) = (true, true);
     let freed = |world: &mut World, line: &str| world.run(line).1.garbage.len();
     for (len, elsewhere) in [(10, 0), (1_000, 1)] {
         world.put_list("a", len);

@@ -54,9 +54,10 @@ fn getdel(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         return Ok(());
     };
     reply_string(call.reply, entry.view())?;
-    ks.delete(key, call);
+    let lazy = ks.settings.lazy_user_del;
+    ks.delete_freeing(call.db(), key, lazy, call);
     call.modified(key, event::DEL, 1);
-    call.replicate_as(&[deletion(ks.settings.lazy_user_del), key]);
+    call.replicate_as(&[deletion(lazy), key]);
     Ok(())
 }
 

@@ -100,7 +100,8 @@ fn add(ks: &mut Keyspace, call: &mut Call<'_>, delta: i64) -> CmdResult {
 /// Another value for the same key; its deadline stays.
 fn replace(mut entry: EntryMut<'_>, value: New<'_>, call: &mut Call<'_>) {
     let (stamp, access) = (entry.entry().stamp(), entry.entry().access());
-    discard(entry.replace(stamp, access, value), call.fx);
+    // A number's text, however it is stored, is never slow to free.
+    discard(entry.replace(stamp, access, value), false, call.fx);
 }
 
 pub const INCRBYFLOAT: DataCommand = Command::new(

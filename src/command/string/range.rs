@@ -55,7 +55,7 @@ fn append(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 }
 
 /// Room for `len` bytes, and some in advance when that means to move.
-fn make_room(bytes: &mut Vec<u8>, len: usize) {
+pub(in crate::command) fn make_room(bytes: &mut Vec<u8>, len: usize) {
     if len > bytes.capacity() {
         bytes.reserve_exact(len - bytes.len() + len.min(ADVANCE_MAX));
     }

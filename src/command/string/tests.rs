@@ -31,7 +31,7 @@ impl World {
         let mut reply = ReplyBuf::new(Proto::Resp2);
         let caller = Caller { origin: self.origin, ..Caller::default() };
         let args = Args::of(&argv);
-        let mut call = Call { args, caller, now: self.now, reply: &mut reply, fx: &mut self.fx };
+        let mut call = Call { args, caller, now: self.now, woken_by: None, reply: &mut reply, fx: &mut self.fx };
         if let Err(error) = (command.run)(&mut self.ks, &mut call) {
             reply.error(&error.message());
         }

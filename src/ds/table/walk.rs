@@ -1,6 +1,6 @@
 //! The ways through a [`Table`] other than looking a key up: SCAN, iteration, random entries, statistics.
 //!
-//! *Duty:* reads only, and only through [`Node`]'s methods; the guarantee of SCAN is argued at [`Table::scan`].
+//! *Duty:* reads only (but for [`Table::remap`]), and only through [`Node`]'s methods; the guarantee of SCAN is argued at [`Table::scan`].
 //! *Invariants:* a chain is always visited whole, so that entries may move inside it between two calls.
 //! *Counterpart in C Redis:* `dictScan`, `dictNext`, `dictGetFairRandomKey`, `dictGetSomeKeys`, `dictGetStats`.
 
@@ -111,6 +111,18 @@ impl Table {
                 return;
             }
             index = if index + 1 == buckets { 0 } else { index + 1 };
+        }
+    }
+
+    /// Replaces every handle by what `f` makes of it: for an owner that moves its entries. Hashes stay.
+    pub fn remap(&mut self, mut f: impl FnMut(Handle) -> Handle) {
+        for index in 0..self.buckets as usize {
+            for node in self.bucket(index).chain() {
+                node.prefetch_entries();
+                for lane in lanes(node.used_lanes()) {
+                    node.set_handle(lane, f(node.handle(lane)));
+                }
+            }
         }
     }
 

@@ -27,6 +27,7 @@
 
 use super::pool::{Pool, Queue};
 use super::{Fired, HASH_MASK, SlotId};
+use crate::base::rng::Rng;
 
 const TICK_BITS: u32 = 4;
 const LEVEL_BITS: u32 = 8;
@@ -316,6 +317,11 @@ impl Levels {
             sweep.left = Some(left.saturating_sub(looked_at));
         }
         false
+    }
+
+    /// The hash of a random record; see [`Pool::random`].
+    pub(super) fn random(&self, rng: &mut Rng) -> Option<u64> {
+        self.pool.random(rng).map(|bits| bits & HASH_MASK)
     }
 
     pub(super) fn memory_usage(&self) -> usize {

@@ -8,10 +8,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::rng::Rng;
+
 pub(super) const CHUNK_RECORDS: usize = 15;
 /// 32 KiB.
 const SEGMENT_CHUNKS: usize = 256;
 const NONE: u32 = u32::MAX;
+/// Draws after which [`Pool::random`] gives up.
+const DRAWS: usize = 64;
 
 /// First in, first out by chunks; the order within a chunk is not kept.
 #[derive(Clone, Copy)]
@@ -103,6 +107,24 @@ impl Pool {
         (chunk.records, chunk.len as usize)
     }
 
+    /// A record of any queue, each about as likely as the others. `None`: there is none, or they lie so thin that no
+    /// draw met one.
+    pub(super) fn random(&self, rng: &mut Rng) -> Option<u64> {
+        let places = match self.segments.as_slice() {
+            [] => return None,
+            [only] => only.chunks.len(),
+            _ => SEGMENT_CHUNKS,
+        };
+        for _ in 0..DRAWS {
+            let chunks = &self.segments[rng.index(self.segments.len())].chunks;
+            let place = rng.index(CHUNK_RECORDS);
+            if let Some(chunk) = chunks.get(rng.index(places)).filter(|chunk| place < chunk.len as usize) {
+                return Some(chunk.records[place]);
+            }
+        }
+        None
+    }
+
     pub(super) fn memory_usage(&self) -> usize {
         let chunks: usize = self.segments.iter().map(|segment| segment.chunks.capacity()).sum();
         chunks * size_of::<Chunk>() + self.segments.capacity() * size_of::<Segment>()
@@ -163,6 +185,7 @@ impl Pool {
         }
         segment.in_use -= 1;
         segment.chunks[index].next = segment.free;
+        segment.chunks[index].len = 0;
         segment.free = index as u32;
         if segment.in_use == 0 {
             *segment = Segment { chunks: Vec::new(), free: NONE, in_use: 0 };

@@ -115,6 +115,8 @@ pub const CONFIG_RESETSTAT: ServerCommand = row(
 
 fn resetstat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.stats.reset();
+    srv.stats.lazyfreed_before = srv.bio.dropped_objects();
+    srv.evict.reset_stats();
     srv.persistence.reset_stats();
     srv.registry.reset_stats();
     call.reply.ok();

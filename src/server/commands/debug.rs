@@ -1,7 +1,7 @@
 //! DEBUG: what tests and bug hunters ask for, and nobody else should.
 //!
-//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at data,
-//! [`knobs`] those that hold something still.
+//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at
+//! data, [`knobs`] those that turn something.
 //! *Does not know:* subcommands of parts that are not built; they are refused as unknown.
 //! *Invariant:* nothing is done for a client that `enable-debug-command` keeps out. DEBUG is one command and not a
 //! container, as in 7.0: its subcommands have no rows. *Counterpart in C Redis:* `debugCommand`.
@@ -60,6 +60,14 @@ const fn sub(
 
 #[rustfmt::skip]
 const SUBCOMMANDS: &[Subcommand] = &[
+    sub("ASSERT", 2..=2, knobs::assert, &[
+        "ASSERT",
+        "    Ends the server as a failed assertion does.",
+    ]),
+    sub("CHANGE-REPL-ID", 2..=2, knobs::change_replid, &[
+        "CHANGE-REPL-ID",
+        "    Gives the data set another replication id, so that no replica can go on with it.",
+    ]),
     sub("DIGEST", 2..=2, look::digest, &[
         "DIGEST",
         "    Shows a number that is the same for two servers that hold the same data.",
@@ -80,6 +88,14 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "LOG <message>",
         "    Writes a line to the log.",
     ]),
+    sub("MALLCTL", 3..=4, knobs::mallctl, &[
+        "MALLCTL <key> [<val>]",
+        "    Shows or sets a number of the allocator.",
+    ]),
+    sub("MALLCTL-STR", 3..=4, knobs::mallctl_text, &[
+        "MALLCTL-STR <key> [VOID]",
+        "    Shows a text of the allocator, or carries an order out.",
+    ]),
     sub("OBJECT", 3..=3, look::object, &[
         "OBJECT <key>",
         "    Shows where and how the value of <key> is kept.",
@@ -90,7 +106,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     ]),
     sub("PAUSE-CRON", 3..=3, knobs::pause_cron, &[
         "PAUSE-CRON <0|1>",
-        "    With 1, the periodic work waits.",
+        "    With 1, nothing is done that is done now and then.",
     ]),
     sub("POPULATE", 3..=5, populate, &[
         "POPULATE <count> [<prefix>] [<size>]",
@@ -114,6 +130,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "REPLYBUFFER RESIZING <0|1>",
         "    With 0, connections keep their reply buffers.",
     ]),
+    sub("SDSLEN", 3..=3, look::string_lengths, &[
+        "SDSLEN <key>",
+        "    Shows how much room a string and its key have.",
+    ]),
     sub("SEGFAULT", 2..=usize::MAX, segfault, &[
         "SEGFAULT",
         "    Ends the server as a bad access to memory does.",
@@ -125,6 +145,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("SLEEP", 3..=3, sleep, &[
         "SLEEP <seconds>",
         "    Stops the server for so long.",
+    ]),
+    sub("STRUCTSIZE", 2..=2, knobs::sizes, &[
+        "STRUCTSIZE",
+        "    Shows how large some structures are.",
     ]),
     sub("STRINGMATCH-LEN", 4..=4, match_pattern, &[
         "STRINGMATCH-LEN <pattern> <string>",

@@ -9,10 +9,16 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
+pub mod latency;
+pub mod lolwut;
+pub mod memory;
+pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod shutdown;
+pub mod slowlog;
 pub mod transaction;
 
 use crate::call::{Call, CmdResult};
@@ -30,9 +36,15 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
+    lolwut::COMMANDS,
+    memory::COMMANDS,
+    monitor::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     shutdown::COMMANDS,
+    slowlog::COMMANDS,
     transaction::COMMANDS,
 ];

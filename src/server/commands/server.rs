@@ -2,7 +2,7 @@
 //!
 //! *Duty:* emptying databases, with all that hangs on it: watchers, the snapshot that is being written, replication.
 //! *Invariant:* however large a database is, emptying it takes the loop no longer than exchanging it for an empty
-//! one; SYNC and ASYNC differ in nothing. *Counterpart in C Redis:* `flushallCommand`, `emptyData`.
+//! one. SYNC differs from ASYNC in that what is little is free when the reply goes out. *Counterpart in C Redis:* `flushallCommand`, `emptyData`.
 
 use std::ops::Range;
 
@@ -42,9 +42,9 @@ pub const FLUSHDB: ServerCommand = row(
 );
 
 fn flushdb(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    check_mode(call)?;
+    let lazy = is_lazy(srv, call)?;
     let db = call.db().0 as usize;
-    call.fx.dirty += srv.empty_databases(db..db + 1, call.fx);
+    call.fx.dirty += srv.empty_databases(db..db + 1, lazy, call.fx);
     // Told to replicas even when there was nothing to remove here.
     call.replicate_argv(call.args.to_argv());
     call.reply.ok();
@@ -62,28 +62,29 @@ pub const FLUSHALL: ServerCommand = row(
 );
 
 fn flushall(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    check_mode(call)?;
+    let lazy = is_lazy(srv, call)?;
     let all = 0..srv.ks.dbs.len();
     // Counted at once and not at the end of the unit: what follows may save, which begins the count anew.
-    srv.exec.dirty += srv.empty_databases(all, call.fx);
+    srv.exec.dirty += srv.empty_databases(all, lazy, call.fx);
     srv.on_flushall();
     call.replicate_argv(call.args.to_argv());
     call.reply.ok();
     Ok(())
 }
 
-fn check_mode(call: &Call<'_>) -> CmdResult {
-    let known = call.args.is(1, "ASYNC") || call.args.is(1, "SYNC");
+/// Whether the background thread frees what was there, by the option or, without one, by `lazyfree-lazy-user-flush`.
+fn is_lazy(srv: &Server, call: &Call<'_>) -> Result<bool, CmdError> {
     match call.args.len() {
-        1 => Ok(()),
-        2 if known => Ok(()),
+        1 => Ok(srv.config.lazyfree_lazy_user_flush),
+        2 if call.args.is(1, "ASYNC") => Ok(true),
+        2 if call.args.is(1, "SYNC") => Ok(false),
         _ => Err(CmdError::Syntax),
     }
 }
 
 impl Server {
-    /// Empties databases and tells watchers and trackers. Returns the number of keys removed.
-    pub fn empty_databases(&mut self, which: Range<usize>, fx: &mut Effects) -> u64 {
+    /// Empties databases and tells watchers, waiters and trackers. Returns the number of keys removed.
+    pub fn empty_databases(&mut self, which: Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut gone: Vec<(DbId, Box<[u8]>)> = Vec::new();
         for db in which.clone().map(|i| DbId(i as u32)) {
             let entries = &self.ks.db(db).entries;
@@ -91,7 +92,12 @@ impl Server {
             let there = watched.filter(|key| entries.get(entries.hash(key), key).is_some());
             gone.extend(there.map(|key| (db, key.into())));
         }
-        let removed = self.ks.flush(which, fx);
+        let dbs: Vec<DbId> = which.clone().map(|i| DbId(i as u32)).collect();
+        let awaited = self.blocking.awaited_in(&dbs);
+        for (db, key) in awaited.into_iter().filter(|(db, key)| self.key_exists(*db, key)) {
+            fx.touch(db, &key);
+        }
+        let removed = self.ks.flush(which, lazy, fx);
         // Afterwards, because a key that was overdue already and is gone now has not changed.
         for (db, key) in gone {
             self.touch_watchers(db, &key);

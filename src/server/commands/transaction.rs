@@ -8,7 +8,6 @@ use crate::call::{Args, Call, Caller, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::client::Flags as ClientFlags;
-use crate::server::exec::Counting;
 
 pub const COMMANDS: &[ServerCommand] = &[DISCARD, EXEC, MULTI, UNWATCH, WATCH];
 
@@ -143,13 +142,15 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Ok(());
     }
     call.reply.array(queue.len());
+    let began = srv.exec.last_ticks();
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
         let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
-        srv.call(row, Args::of(&argv), caller, Counting::Yes, call.reply, call.fx);
+        srv.call(row, Args::of(&argv), caller, call.reply, call.fx);
         srv.settle_tracking(&call.fx.touched, caller.client);
         srv.remember_keys(slot, row, Args::of(&argv));
     }
+    srv.stats.nested_ticks += srv.exec.last_ticks().wrapping_sub(began);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ const SECTIONS: [Section; 13] = [
     Section { alias: "module_list", ..section("modules", "Modules", |_, _| ()) },
     Section { default: false, ..section("commandstats", "Commandstats", commandstats::commands) },
     section("errorstats", "Errorstats", commandstats::errors),
-    Section { default: false, ..section("latencystats", "Latencystats", |_, _| ()) },
+    Section { default: false, ..section("latencystats", "Latencystats", commandstats::latencies) },
     section("cluster", "Cluster", replication::cluster),
     section("keyspace", "Keyspace", stats::keyspace),
 ];

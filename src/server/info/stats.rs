@@ -66,11 +66,12 @@ fn keys(srv: &Server, out: &mut Text) {
     out.line("expired_time_cap_reached_count", stats.expire_slices_cut);
     out.line("expire_cycle_cpu_milliseconds", clock::ticks_to_ns(stats.expire_ticks) / 1_000_000);
     out.line("expire_lag_ms", lag);
+    let (total_exceeded, current_exceeded) = srv.evict.exceeded_ms(srv.clock.mono_us());
     out.numbers(&[
         ("evicted_keys", stats.evicted_keys),
         ("evicted_clients", stats.evicted_clients),
-        ("total_eviction_exceeded_time", 0),
-        ("current_eviction_exceeded_time", 0),
+        ("total_eviction_exceeded_time", total_exceeded),
+        ("current_eviction_exceeded_time", current_exceeded),
         ("keyspace_hits", stats.keyspace_hits),
         ("keyspace_misses", stats.keyspace_misses),
     ]);
@@ -80,7 +81,8 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
     let stats = &srv.stats;
     let us = |ticks: u64| clock::ticks_to_ns(ticks) / 1000;
     // A container's row counts nothing; each call is in the row that ran.
-    let in_commands = srv.registry.rows().map(|(_, row)| row.stats.ticks).sum();
+    let in_commands: u64 = srv.registry.rows().map(|(_, row)| row.stats.ticks).sum();
+    let in_commands = in_commands.saturating_sub(stats.nested_ticks);
     let turns_per_second = stats.rates.turns.per_second();
     let turn_us = us(stats.rates.busy_ticks.per_second()).checked_div(turns_per_second).unwrap_or(0);
     out.numbers(&[

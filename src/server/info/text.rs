@@ -63,11 +63,6 @@ impl Text {
     }
 }
 
-/// `part / whole`, 0 when there is no whole.
-pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,9 +74,8 @@ mod tests {
         text.flag("on", true);
         text.bytes("used", 1536);
         text.head("Second");
-        text.hundredths("ratio", ratio(1, 3));
+        text.hundredths("ratio", 1.0 / 3.0);
         let expected = "# First\r\non:1\r\nused:1536\r\nused_human:1.50K\r\n\r\n# Second\r\nratio:0.33\r\n";
         assert_eq!(String::from_utf8(text.finish()).unwrap(), expected);
-        assert_eq!(ratio(1, 0), 0.0);
     }
 }

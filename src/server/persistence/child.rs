@@ -20,6 +20,7 @@ use super::rdb::{Snapshot, reason};
 use crate::config::values::OomScoreAdj;
 use crate::net::{Listener, Route};
 use crate::server::Server;
+use crate::server::observation::latency;
 use crate::sys::bio::Job;
 use crate::sys::fork::{self, ChildReport, ExitStatus, ReportReader, ReportWriter};
 use crate::sys::log::{Level, log_raw};
@@ -82,7 +83,9 @@ impl Server {
             self.prepare_child(reader_fd);
             self.save_in_child(writer)
         })?;
-        self.persistence.latest_fork_usec = (clock::monotonic_ns() - began) / 1000;
+        let took_us = (clock::monotonic_ns() - began) / 1000;
+        self.persistence.latest_fork_usec = took_us;
+        self.note_latency(latency::FORK, took_us);
         self.stats.total_forks += 1;
         Ok((pid, reader))
     }
@@ -211,7 +214,9 @@ impl Server {
         (state.current_cow_size, state.current_cow_peak, state.cow_reported_us) = (0, 0, 0);
         (state.current_save_keys_processed, state.current_save_keys_total) = (0, 0);
         if status != ExitStatus::Code(0) {
+            let began = clock::monotonic_ns();
             self.remove_in_background(&child.temp);
+            self.note_latency(latency::RDB_UNLINK_TEMP_FILE, (clock::monotonic_ns() - began) / 1000);
         }
         self.ks.spare_shared_memory(false);
         self.refresh_disk_alarm();

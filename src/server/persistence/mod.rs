@@ -168,7 +168,7 @@ impl Server {
         }
         if flush {
             let mut fx = Effects::default();
-            self.empty_databases(0..self.ks.dbs.len(), &mut fx);
+            self.empty_databases(0..self.ks.dbs.len(), false, &mut fx);
             self.drain_server_side(&mut fx);
         }
         self.reload(!flush).map_err(|reason| {

@@ -16,8 +16,8 @@ use nix::errno::Errno;
 
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
-use crate::keyspace::{EntryRef, Keyspace, View};
-use crate::rdb::{Access, AuxFields, ValueRef, WriteOptions, Writer};
+use crate::keyspace::{EntryRef, Keyspace};
+use crate::rdb::{Access, AuxFields, WriteOptions, Writer};
 use crate::server::Server;
 use crate::server::version::REDIS_VERSION;
 use crate::sys::{clock, files, signals};
@@ -117,7 +117,7 @@ impl<'a> Snapshot<'a> {
         for (id, db) in self.ks.dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64, db.volatile() as u64)?;
             for entry in db.entries.iter() {
-                writer.entry(entry.key(), value_of(entry), entry.expires_at(), self.access_of(entry))?;
+                writer.entry(entry.key(), entry.view(), entry.expires_at(), self.access_of(entry))?;
                 delay.pause();
                 if let Some(done) = writer.progress_every(REPORT_KEYS, REPORT_BYTES) {
                     progress(done.keys);
@@ -136,14 +136,6 @@ impl<'a> Snapshot<'a> {
             Kept::Idle => Some(Access::Idle(self.ks.access.idle_seconds(bits) as u64)),
             Kept::Frequency => Some(Access::Frequency(self.ks.access.frequency(bits).min(255) as u8)),
         }
-    }
-}
-
-fn value_of(entry: EntryRef<'_>) -> ValueRef<'_> {
-    match entry.view() {
-        View::Int(int) => ValueRef::Int(int),
-        View::Str(bytes) => ValueRef::Bytes(bytes),
-        View::Object(value) => ValueRef::Object(value),
     }
 }
 

@@ -46,6 +46,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         registry,
         exec: Default::default(),
         turn: Default::default(),
+        evict: Default::default(),
         watch: Default::default(),
         blocking: Default::default(),
         pubsub: Default::default(),
@@ -57,6 +58,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         bio,
         identity,
         persistence,
+        observation: Default::default(),
     });
     srv.apply_all_config();
     Ok(srv)

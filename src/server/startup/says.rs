@@ -30,6 +30,9 @@ pub fn not_built(config: &Config) -> Result<(), Refusal> {
     }
 }
 
+/// A `maxmemory` below this leaves hardly any room beside the server itself.
+const SMALL_MAXMEMORY: u64 = 1 << 20;
+
 pub fn starting(config: &Config, file: Option<&Path>) {
     let pid = std::process::id();
     log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
@@ -48,8 +51,12 @@ pub fn starting(config: &Config, file: Option<&Path>) {
     if config.appendfsync != AppendFsync::Everysec && !config.appendonly {
         log::warn!("appendfsync is set but appendonly is no: it has no effect.");
     }
-    if config.maxmemory > 0 && crate::config::Choice::name(config.maxmemory_policy) != "noeviction" {
-        log::warn!("Eviction is not part of this release yet: at maxmemory, writes are refused as under noeviction.");
+    if (1..SMALL_MAXMEMORY).contains(&config.maxmemory) {
+        log::warn!(
+            "WARNING: You specified a maxmemory value that is less than 1MB (current value is {} bytes). Are you sure \
+             this is what you really want?",
+            config.maxmemory
+        );
     }
     log::info!("monotonic clock: {}", clock::Clock::new().description());
 }

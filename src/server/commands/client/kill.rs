@@ -144,6 +144,7 @@ impl Server {
         self.drop_postponed(slot);
         self.drop_subscriptions(slot);
         self.drop_tracking(slot);
+        self.stop_monitor(slot);
         self.unwatch(slot);
     }
 }

@@ -1,4 +1,4 @@
-//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS: looking at data without being noticed.
+//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS, SDSLEN: looking at data without being noticed.
 //!
 //! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue.
 //! *Invariant:* equal data gives equal digests, whatever the order in which keys lie or were written, the encodings,
@@ -11,9 +11,11 @@ use crate::base::hash::HashSeed;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult, DbId};
 use crate::keyspace::{EntryRef, View};
-use crate::rdb::{ValueRef, dump_payload};
+use crate::rdb::dump_payload;
 use crate::server::Server;
-use crate::value::Value;
+use crate::server::memory::entry_bytes;
+use crate::value::stream::StreamId;
+use crate::value::{Stream, ValueRef};
 
 fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
@@ -25,13 +27,9 @@ const PAYLOAD_FRAME: usize = 1 + 2 + 8;
 
 pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
-    let value = match entry.view() {
-        View::Int(i) => ValueRef::Int(i),
-        View::Str(bytes) => ValueRef::Bytes(bytes),
-        View::Object(object) => ValueRef::Object(object),
-    };
+    let value = entry.view();
     // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
-    let shared = matches!(value, ValueRef::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
+    let shared = matches!(value, View::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
         "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.address(),
@@ -85,15 +83,52 @@ impl Digester {
 
     /// Type and content, and whether the key expires, but not when.
     fn value(&mut self, entry: EntryRef<'_>) -> Digest {
+        let (mut rows, mut text) = (Digest::default(), [0; 24]);
         self.buf.clear();
-        self.piece(entry.type_name().as_bytes());
-        self.buf.push(entry.expires_at().is_some() as u8);
         match entry.view() {
             View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
             View::Str(bytes) => self.piece(bytes),
-            View::Object(Value::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
+            View::Object(ValueRef::Set(set)) => {
+                for member in set.iter() {
+                    rows.add(self.row(&[member.text(&mut text)]));
+                }
+            }
+            View::Object(ValueRef::Hash(hash)) => {
+                for (field, value) in hash.iter() {
+                    rows.add(self.row(&[field.text(&mut text), value.text(&mut [0; 24])]));
+                }
+            }
+            View::Object(ValueRef::Zset(zset)) => {
+                for (member, score) in zset.iter() {
+                    rows.add(self.row(&[member.text(&mut text), &score.to_bits().to_le_bytes()]));
+                }
+            }
+            View::Object(ValueRef::Stream(stream)) => self.stream(stream),
         }
+        self.piece(entry.type_name().as_bytes());
+        self.buf.push(entry.expires_at().is_some() as u8);
+        rows.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
         self.buffer()
+    }
+
+    /// One element of a value whose elements have no order.
+    fn row(&mut self, pieces: &[&[u8]]) -> Digest {
+        self.buf.clear();
+        pieces.iter().for_each(|piece| self.piece(piece));
+        let digest = self.buffer();
+        self.buf.clear();
+        digest
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+            self.piece(&entry.id.to_bytes());
+            for (field, value) in entry.pairs() {
+                self.piece(field.text(&mut [0; 24]));
+                self.piece(value.text(&mut [0; 24]));
+            }
+        }
     }
 
     fn key(&mut self, db: DbId, entry: EntryRef<'_>) -> Digest {
@@ -125,6 +160,24 @@ pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         let digest = entry.map_or(Digest::default(), |entry| digester.value(entry));
         call.reply.status(&digest.text());
     }
+    Ok(())
+}
+
+pub(super) fn string_lengths(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let db = srv.ks.db(call.db());
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let View::Str(value) = entry.view() else {
+        return Err(CmdError::Fixed("ERR Not an sds encoded string."));
+    };
+    // What has a buffer of its own may have room in it; what lies in the entry shares its block with the key.
+    let room = entry.outside_len().saturating_sub(value.len());
+    call.reply.status(&format!(
+        "key_sds_len:{}, key_sds_avail:0, key_zmalloc: {}, val_sds_len:{}, val_sds_avail:{room}, val_zmalloc: {}",
+        entry.key().len(),
+        entry.block_size(),
+        value.len(),
+        entry_bytes(db, entry) - entry.block_size(),
+    ));
     Ok(())
 }
 
