@@ -46,6 +46,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
             return;
         }
     }
+    srv.make_room();
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
     }
@@ -59,7 +60,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
         let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
         refuse(srv, slot, Some(row), &error, reply);
     } else if srv.must_wait(slot, row) {
-        srv.postpone(slot, args);
+        return postpone(srv, slot, args);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);
         reply.raw(b"+QUEUED\r\n");
@@ -70,6 +71,16 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     }
     forget_caching(srv, slot, row);
     apply_reply_mode(srv, slot, before, reply);
+}
+
+/// The command comes again when the pause is over, and what was said about the next command is about it then.
+fn postpone(srv: &mut Server, slot: usize, args: Args<'_>) {
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags::REPLY_SKIP) {
+        flags.clear(Flags::REPLY_SKIP);
+        flags.set(Flags::REPLY_SKIP_NEXT);
+    }
+    srv.postpone(slot, args);
 }
 
 /// CLIENT CACHING is about the next command, or the whole of the next transaction.

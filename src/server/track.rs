@@ -63,6 +63,8 @@ const OPTIONS: Flags = Flags(
 );
 /// What a prefix of some length takes, roughly: counting must not depend on how many there are.
 const PREFIX_BYTES: usize = 64;
+/// What a remembered key takes, roughly.
+const KEY_BYTES: usize = 96;
 /// Keys given up in one go while the table is too large; more each time that was not enough.
 const TRIM_STEPS: u32 = 100;
 /// Keys that a client which goes away is taken out of, in one turn.
@@ -203,8 +205,9 @@ impl Server {
             }
         }
         if !self.tracking.keys.is_empty() {
-            let forgotten = self.tracking.keys.clear();
-            self.bio.submit(Job::Drop { what: Box::new(forgotten), objects: 0, bytes: 0 });
+            let objects = self.tracking.keys.len();
+            let what = Box::new(self.tracking.keys.clear());
+            self.bio.submit(Job::Drop { what, objects, bytes: objects * KEY_BYTES });
             self.refresh_wants();
         }
         self.refresh_tracking_alarm();

@@ -106,10 +106,17 @@ fn repeatable(hash: HashRef<'_>, wanted: usize, rng: &mut Rng, out: &mut Out<'_>
     out.open(wanted);
     if !hash.draws_quickly() && wanted > 1 {
         let all: Vec<Pair<'_>> = hash.iter().collect();
-        (0..wanted).for_each(|_| out.put(all[rng.index(all.len())]));
+        let mut draws = 0;
+        while draws < wanted && !out.reply.is_full() {
+            out.put(all[rng.index(all.len())]);
+            draws += 1;
+        }
         return;
     }
     for _ in 0..wanted {
+        if out.reply.is_full() {
+            return;
+        }
         out.put(hash.random(rng).expect("a hash is never empty"));
     }
 }

@@ -145,6 +145,9 @@ fn srandmember(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             let count = count.unsigned_abs() as usize;
             reply.array(count);
             for _ in 0..count {
+                if reply.is_full() {
+                    break;
+                }
                 reply_member(reply, set.random(&mut rng).expect("an empty set is no key"));
             }
         }

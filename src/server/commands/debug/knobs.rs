@@ -89,7 +89,7 @@ pub(super) fn mallctl_text(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
 /// checked and means nothing. Without resizing a connection keeps its buffer.
 pub(super) fn reply_buffer(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     if call.args.is(2, "RESIZING") {
-        srv.exec.buffers.replies_stay = !is_on(call.arg(3));
+        srv.exec.buffers.replies_stay = num::parse_i64(call.arg(3)) == Some(0);
     } else if call.args.is(2, "PEAK-RESET-TIME") {
         let word = call.args.is(3, "NEVER") || call.args.is(3, "RESET");
         if !word && num::parse_i64(call.arg(3)).is_none() {
