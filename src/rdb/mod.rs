@@ -52,6 +52,7 @@ mod payload;
 mod reader;
 mod skip;
 mod source;
+mod values;
 mod writer;
 
 pub use check::{Checked, Failure, Note, check};
@@ -63,7 +64,8 @@ pub use writer::{Access, AuxFields, Progress, ReplicationAux, Writer};
 
 pub use crate::value::View;
 
-use crate::value::Value;
+use crate::base::hash::HashSeed;
+use crate::value::{Limits, Value};
 
 /// Strings longer than this are read into a buffer of their own, which the keyspace can take over.
 pub const OWNED_FROM: usize = 4096;
@@ -151,11 +153,19 @@ pub struct ReadOptions {
     pub limit: Option<u64>,
     pub trailing: Trailing,
     pub unsupported: Unsupported,
+    /// Up to where collections take their small forms.
+    pub limits: Limits,
 }
 
 impl Default for ReadOptions {
     fn default() -> ReadOptions {
-        ReadOptions { checksum: true, limit: None, trailing: Trailing::Allow, unsupported: Unsupported::Refuse }
+        ReadOptions {
+            checksum: true,
+            limit: None,
+            trailing: Trailing::Allow,
+            unsupported: Unsupported::Refuse,
+            limits: Limits::new(HashSeed::new(0)),
+        }
     }
 }
 

@@ -9,10 +9,9 @@
 
 use std::io::{self, Write};
 
-use super::View;
-use super::format::{kind, len, text};
+use super::format::{len, text};
 use crate::base::{crc64, lzf, num};
-use crate::value::{ListRef, ValueRef};
+use crate::ds::listpack::Listpack;
 
 /// Small enough to be still in the cache when it is summed up and written.
 pub(super) const BUFFER_BYTES: usize = 128 * 1024;
@@ -35,6 +34,8 @@ pub(super) struct Output<W> {
     luck: Luck,
     /// Where a text is compressed, as its length must be known before it.
     compressed: Vec<u8>,
+    /// Where a packed collection takes the form of the file.
+    pub(super) listpack: Listpack,
 }
 
 impl<W: Write> Output<W> {
@@ -48,6 +49,7 @@ impl<W: Write> Output<W> {
             compress,
             luck: Luck::default(),
             compressed: Vec::with_capacity(if compress { OWN_COMPRESSED_BYTES.min(capacity) } else { 0 }),
+            listpack: Listpack::new(),
         }
     }
 
@@ -177,37 +179,6 @@ impl<W: Write> Output<W> {
         self.compressed = compressed;
         Ok(())
     }
-
-    /// The type byte that stands before an entry's key.
-    pub fn kind(&mut self, value: View<'_>) -> io::Result<()> {
-        self.byte(match value {
-            View::Int(_) | View::Str(_) => kind::STRING,
-            View::Object(ValueRef::List(_)) => kind::LIST,
-            View::Object(other) => return Err(unwritten(other)),
-        })
-    }
-
-    #[inline]
-    pub fn value(&mut self, value: View<'_>) -> io::Result<()> {
-        match value {
-            View::Int(value) => self.int(value),
-            View::Str(bytes) => self.text(bytes),
-            View::Object(ValueRef::List(list)) => self.list(list),
-            View::Object(other) => Err(unwritten(other)),
-        }
-    }
-
-    fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
-        self.length(list.len() as u64)?;
-        for element in list.range(0, -1) {
-            self.text(element)?;
-        }
-        Ok(())
-    }
-}
-
-fn unwritten(value: ValueRef<'_>) -> io::Error {
-    io::Error::other(format!("a {} cannot be saved yet", value.type_name()))
 }
 
 /// What the compressed form of a text may take before its buffer grows.

@@ -1,4 +1,4 @@
-//! Listpacks and ziplists: the elements of small collections in one string of bytes.
+//! Listpacks, ziplists and zipmaps: the elements of small collections in one string of bytes.
 //!
 //! *Duty:* hand out the elements of either form, and refuse bytes that are none. *Does not know:* what the elements
 //! are. *Invariants:* the whole is walked and checked; nothing in it is believed, not even what would not be needed,
@@ -20,6 +20,9 @@
 //!            00nnnnnn, 01nnnnnn n, 80 u32      n bytes; these lengths are big endian
 //!            C0 i16, D0 i32, E0 i64, F0 i24, FE i8        integer
 //!            F1 to FD                          integer 0 to 12
+//!
+//! zipmap     u8 fields  (length field length u8 free  value  free bytes)... FF
+//!   length   1 byte below 254, or FE u32
 //! ```
 //!
 //! A count of 65535 says "that many or more".
@@ -78,6 +81,38 @@ pub(super) fn ziplist(bytes: &[u8], mut each: impl FnMut(&[u8])) -> Checked<()> 
         return Err("a ziplist's last element is not where it says");
     }
     check_count(u16::from_le_bytes([*i, *j]), count)
+}
+
+/// Hands the elements of a zipmap (hashes of 2.4 and before) to `each`: field, value, field, value.
+pub(super) fn zipmap(bytes: &[u8], mut each: impl FnMut(&[u8])) -> Checked<()> {
+    let [stated, elements @ .., END] = bytes else {
+        return Err("a zipmap has no header or no end");
+    };
+    let (mut rest, mut count) = (elements, 0);
+    while !rest.is_empty() {
+        let damaged = "a zipmap element is damaged";
+        let field_len = zipmap_length(&mut rest).ok_or(damaged)?;
+        each(take(&mut rest, field_len).ok_or(damaged)?);
+        let value_len = zipmap_length(&mut rest).ok_or(damaged)?;
+        let free = take_byte(&mut rest).ok_or(damaged)?;
+        each(take(&mut rest, value_len).ok_or(damaged)?);
+        take(&mut rest, usize::from(free)).ok_or(damaged)?;
+        count += 1;
+    }
+    const MANY_FIELDS: u8 = 254;
+    if *stated >= MANY_FIELDS || usize::from(*stated) == count {
+        Ok(())
+    } else {
+        Err("the number of packed elements is not what is stated")
+    }
+}
+
+fn zipmap_length(rest: &mut &[u8]) -> Option<usize> {
+    match take_byte(rest)? {
+        254 => Some(u32::from_le_bytes(take_u32(rest)?) as usize),
+        END => None,
+        short => Some(usize::from(short)),
+    }
 }
 
 fn check_count(stated: u16, count: usize) -> Checked<()> {

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::source::Source;
 use super::{RdbError, RdbErrorKind, ValueOwned, View};
 use crate::base::{crc64, num};
+use crate::value::Limits;
 
 const FOOTER_BYTES: usize = 10;
 const SUM_BYTES: usize = 8;
@@ -54,7 +55,7 @@ pub fn dump_payload(value: View<'_>, compress: bool) -> Vec<u8> {
 }
 
 /// The value that RESTORE makes of `payload`.
-pub fn parse_payload(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
+pub fn parse_payload(payload: &[u8], limits: &Limits) -> Result<ValueOwned, PayloadError> {
     let body = payload.len().checked_sub(FOOTER_BYTES).ok_or(PayloadError::VersionOrChecksum)?;
     let (body, footer) = payload.split_at(body);
     let (version, stored) = footer.split_at(FOOTER_BYTES - SUM_BYTES);
@@ -63,10 +64,10 @@ pub fn parse_payload(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
     if version > MAX_VERSION || computed.to_le_bytes() != stored {
         return Err(PayloadError::VersionOrChecksum);
     }
-    parse_body(body).map_err(PayloadError::BadData)
+    parse_body(body, limits).map_err(PayloadError::BadData)
 }
 
-fn parse_body(body: &[u8]) -> Result<ValueOwned, RdbError> {
+fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
     let mut source = Source::new(body, body.len().min(super::source::BUFFER_BYTES), false, Some(body.len() as u64));
     let code = source.byte()?;
     let value = if code == kind::STRING {
@@ -74,7 +75,7 @@ fn parse_body(body: &[u8]) -> Result<ValueOwned, RdbError> {
         source.text()?.store(&mut bytes);
         num::parse_i64(&bytes).map_or(ValueOwned::Bytes(bytes), ValueOwned::Int)
     } else {
-        match object::decode(&mut source, code)? {
+        match object::decode(&mut source, code, limits)? {
             Decoded::Value(value) => ValueOwned::Object(Box::new(value)),
             Decoded::Empty => return source.fail(RdbErrorKind::EmptyValue),
             Decoded::Unsupported => return source.fail(RdbErrorKind::UnsupportedType { code, key: [].into() }),

@@ -249,7 +249,7 @@ impl<R: Read> Reader<R> {
             return self.source.fail(Kind::UnknownOpcode(code));
         }
         self.read_key(code)?;
-        let decoded = object::decode(&mut self.source, code)?;
+        let decoded = object::decode(&mut self.source, code, &self.options.limits)?;
         let Attributes { expire, idle, frequency } = std::mem::take(&mut self.before);
         let key = &self.key[..];
         match decoded {

@@ -4,10 +4,11 @@ use std::io::{self, Read};
 
 use super::*;
 use crate::base::crc64;
+use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
 use crate::value::list::End;
-use crate::value::{List, Typed};
+use crate::value::{Limits, List, Typed};
 
 /// What went in or came out, for comparing.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,9 @@ impl SeenValue {
             ValueOwned::Int(value) => SeenValue::Int(value),
             ValueOwned::Bytes(bytes) => SeenValue::Bytes(bytes),
             ValueOwned::Object(value) => {
-                SeenValue::List(List::of((*value).as_ref()).unwrap().range(0, -1).map(<[u8]>::to_vec).collect())
+                let mut elements = Vec::new();
+                List::of((*value).as_ref()).unwrap().for_each(|element| elements.push(element.to_vec()));
+                SeenValue::List(elements)
             }
         }
     }
@@ -44,11 +47,16 @@ impl SeenValue {
             SeenValue::Bytes(bytes) => ValueOwned::Bytes(bytes.clone()),
             SeenValue::List(elements) => {
                 let mut list = List::new();
-                elements.iter().for_each(|element| list.push(End::Right, element));
+                let limits = Limits::new(HashSeed::new(0));
+                elements.iter().for_each(|element| list.push(End::Right, element, &limits));
                 ValueOwned::Object(Box::new(list.into_value()))
             }
         }
     }
+}
+
+fn parse(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
+    parse_payload(payload, &Limits::new(HashSeed::new(7)))
 }
 
 fn write(items: &[Seen], options: WriteOptions) -> Vec<u8> {
@@ -342,14 +350,15 @@ fn announced_sizes_are_cut_to_what_can_come() {
 
 #[test]
 fn each_kind_of_damage_is_named() {
-    let cases: [(&[u8], &str); 12] = [
+    let cases: [(&[u8], &str); 13] = [
         (b"", "the data ends too early (at byte 0)"),
         (b"REDAS0010", "this is no RDB file: it begins with 'REDAS0010' (at byte 9)"),
         (b"REDIS0013", "RDB format version 13 cannot be read by this server (at byte 9)"),
         (b"REDIS0000", "RDB format version 0 cannot be read by this server (at byte 9)"),
         (b"REDIS0010\xf1", "byte 241 stands where an entry or an opcode must begin (at byte 10)"),
         (b"REDIS0010\x08\x01k", "byte 8 stands where an entry or an opcode must begin (at byte 10)"),
-        (b"REDIS0010\x02\x01k", "key 'k' is of type 2 (set-hashtable), which this server cannot load (at byte 12)"),
+        (b"REDIS0010\x06\x01k", "key 'k' is of type 6 (module-value-v1), which this server cannot load (at byte 12)"),
+        (b"REDIS0010\x02\x01k\x02\x01a\x01a", "a set has a member twice (at byte 17)"),
         (b"REDIS0010\x00\xa0", "a length begins with the unknown form 0xa0 (at byte 11)"),
         (b"REDIS0010\xfe\xc0", "a length begins with the unknown form 0xc0 (at byte 11)"),
         (b"REDIS0010\x00\xc5", "a string begins with the unknown form 5 (at byte 11)"),
@@ -458,7 +467,7 @@ fn payloads_of_a_real_server() {
         ),
     ];
     for (bytes, value) in &cases {
-        assert_eq!(SeenValue::of(parse_payload(bytes).unwrap()), *value);
+        assert_eq!(SeenValue::of(parse(bytes).unwrap()), *value);
     }
     for (bytes, value) in &cases[..2] {
         assert_eq!(dump_payload(value.to_value().as_ref(), true), *bytes);
@@ -471,34 +480,34 @@ fn payloads_come_back_and_damage_is_told_apart() {
     for _ in 0..500 {
         let value = random_value(&mut rng);
         let bytes = dump_payload(value.to_value().as_ref(), rng.below(2) == 0);
-        assert_eq!(SeenValue::of(parse_payload(&bytes).unwrap()), value);
+        assert_eq!(SeenValue::of(parse(&bytes).unwrap()), value);
         let mut damaged = bytes.clone();
         damaged[rng.index(bytes.len())] ^= 1 << rng.below(8);
-        assert!(matches!(parse_payload(&damaged), Err(PayloadError::VersionOrChecksum)));
+        assert!(matches!(parse(&damaged), Err(PayloadError::VersionOrChecksum)));
         let cut = &bytes[..rng.index(bytes.len())];
-        assert!(matches!(parse_payload(cut), Err(PayloadError::VersionOrChecksum)));
+        assert!(matches!(parse(cut), Err(PayloadError::VersionOrChecksum)));
     }
-    assert!(matches!(parse_payload(&payload(b"\x00\x01v", 13)), Err(PayloadError::VersionOrChecksum)));
-    parse_payload(&payload(b"\x00\x01v", 6)).unwrap();
+    assert!(matches!(parse(&payload(b"\x00\x01v", 13)), Err(PayloadError::VersionOrChecksum)));
+    parse(&payload(b"\x00\x01v", 6)).unwrap();
     for (body, text) in [
         (&b""[..], "Bad data format: the data ends too early (at byte 0)"),
         (b"\x00\x02v", "Bad data format: the data ends too early (at byte 2)"),
         (b"\x01\x00", "Bad data format: a collection has no elements (at byte 2)"),
         (b"\x00\x01vx", "Bad data format: 1 bytes follow the end of the data (at byte 3)"),
         (
-            b"\x02\x01a",
-            "Bad data format: key '' is of type 2 (set-hashtable), which this server cannot load (at byte 1)",
+            b"\x06\x01a",
+            "Bad data format: key '' is of type 6 (module-value-v1), which this server cannot load (at byte 1)",
         ),
     ] {
-        assert_eq!(parse_payload(&payload(body, 10)).unwrap_err().to_string(), text);
+        assert_eq!(parse(&payload(body, 10)).unwrap_err().to_string(), text);
     }
 }
 
 /// The payload that stalls servers which size a table by the promised count.
 #[test]
 fn a_payload_that_promises_billions_is_answered_at_once() {
-    for code in [1, 10, 14, 18] {
+    for code in [1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21] {
         let body = [&[code], &b"\x81\x00\x00\x00\x0f\xff\xff\xff\xff"[..]].concat();
-        assert!(matches!(parse_payload(&payload(&body, 10)), Err(PayloadError::BadData(_))));
+        assert!(matches!(parse(&payload(&body, 10)), Err(PayloadError::BadData(_))));
     }
 }

@@ -156,7 +156,8 @@ impl Client {
 
     /// Bytes waiting to be written.
     pub fn output_len(&self) -> usize {
-        self.reply.len() - self.sent
+        // While a command of its own runs, the replies are elsewhere, and what was sent of them is not.
+        self.reply.len().saturating_sub(self.sent)
     }
 
     pub fn name(&self) -> &[u8] {

@@ -65,7 +65,7 @@ impl World {
 
     fn put_list(&mut self, key: &str, len: usize) {
         let mut list = List::new();
-        (0..len).for_each(|i| list.push(End::Right, &[i as u8]));
+        (0..len).for_each(|i| list.push(End::Right, &[i as u8], &self.ks.settings.limits));
         self.put(key, New::Object(Box::new(list.into_value())), Expire::Clear);
     }
 }
@@ -134,6 +134,8 @@ fn scan_hands_out_every_key_that_stays() {
 #[test]
 fn large_values_are_freed_elsewhere_and_small_ones_at_once() {
     let mut world = World::new();
+    // A node for each element, so that each is something to free.
+    world.ks.settings.limits.list_max_listpack_size = 1;
     world.put_list("a", 1_000);
     assert!(world.run("DEL a").1.garbage.is_empty(), "nobody asked for it, and it is quick");
     world.put_list("a", 20_000);

@@ -131,7 +131,12 @@ impl Server {
             serve_every: self.config.loading_process_events_interval_bytes.max(1),
         };
         loader.serve_at = loader.serve_every;
-        let options = ReadOptions { checksum: self.config.rdbchecksum, limit: Some(size), ..ReadOptions::default() };
+        let options = ReadOptions {
+            checksum: self.config.rdbchecksum,
+            limit: Some(size),
+            limits: self.ks.settings.limits,
+            ..ReadOptions::default()
+        };
         let mut reader = Reader::new(file, options);
         match loader.run(self, &mut reader) {
             Ok(()) => {

@@ -1,0 +1,60 @@
+//! Sorted sets: members with printed or binary scores, a ziplist or a listpack.
+//!
+//! *Invariant:* no score is "not a number". *Counterpart in C Redis:* the sorted set branches of `rdbLoadObject`.
+
+use std::io::Read;
+
+use super::{Form, packed_pairs};
+use crate::base::float;
+use crate::rdb::RdbErrorKind as Kind;
+use crate::rdb::format::kind;
+use crate::rdb::packed::Checked;
+use crate::rdb::source::{Result, Source};
+use crate::value::{Limits, Zset};
+
+pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Zset> {
+    let mut zset = Zset::new();
+    match code {
+        kind::ZSET | kind::ZSET_2 => {
+            let mut member = Vec::new();
+            for _ in 0..source.count()? {
+                source.text()?.store(&mut member);
+                let score =
+                    if code == kind::ZSET_2 { f64::from_le_bytes(source.array()?) } else { printed_score(source)? };
+                insert(&mut zset, &member, score, limits).or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+            }
+        }
+        _ => {
+            let form = if code == kind::ZSET_ZIPLIST { Form::Ziplist } else { Form::Listpack };
+            packed_pairs(source, form, |member, score| {
+                let score = float::parse_f64(score).ok_or("a score is no number")?;
+                insert(&mut zset, member, score, limits)
+            })?;
+        }
+    }
+    Ok(zset)
+}
+
+fn insert(zset: &mut Zset, member: &[u8], score: f64, limits: &Limits) -> Checked<()> {
+    if score.is_nan() {
+        return Err("a score is no number");
+    }
+    match zset.insert(member, score, limits) {
+        None => Ok(()),
+        Some(_) => Err("a sorted set has a member twice"),
+    }
+}
+
+/// A byte of length and digits; 253 is "not a number", 254 and 255 are the infinities.
+fn printed_score<R: Read>(source: &mut Source<R>) -> Result<f64> {
+    let score = match source.byte()? {
+        253 => None,
+        254 => Some(f64::INFINITY),
+        255 => Some(f64::NEG_INFINITY),
+        len => float::parse_f64(source.slice(usize::from(len))?),
+    };
+    match score {
+        Some(score) => Ok(score),
+        None => source.fail(Kind::BadPacked("a score is no number")),
+    }
+}
