@@ -87,6 +87,14 @@ const RULES: &[Rule] = &[
         srv.refresh_observation();
         Ok(())
     }),
+    rule(&["maxmemory-clients", "maxmemory"], |srv| {
+        srv.set_client_memory_limit();
+        Ok(())
+    }),
+    on_change(&["tracking-table-max-keys"], |srv| {
+        srv.refresh_tracking_alarm();
+        Ok(())
+    }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
     on_change(&["proc-title-template", "port", "bind"], set_title),

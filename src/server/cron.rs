@@ -22,9 +22,15 @@ impl Server {
         }
         self.sample_rates(now_us);
         self.close_idle_clients(now_us / 1000);
+        self.look_after_clients();
+        if self.exec.has_alarm(super::gates::Alarm::TRACKING) {
+            self.trim_tracking();
+        }
         self.migrations.close_idle(now_us);
         self.accept_leftovers();
-        self.rebalance_tables();
+        if self.config.activerehashing {
+            self.rebalance_tables();
+        }
         self.persistence_cron();
         let used = self.used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);

@@ -166,8 +166,8 @@ impl Server {
     }
 
     fn evict_within_time(&mut self) -> Memory {
-        // While a file is loaded, the keys that would go are among those still to come.
-        if self.exec.has_alarm(Alarm::LOADING) {
+        // While a file is loaded, the keys that would go are among those still to come. In a pause nothing changes.
+        if self.exec.has_alarm(Alarm::LOADING) || self.pause.is_on() {
             return Memory::Fits;
         }
         let memory = match self.excess_memory() {

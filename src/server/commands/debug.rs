@@ -147,6 +147,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "    NOFLUSH leave a step out; keys of the file replace those that are there",
         "    (which MERGE asks for as well).",
     ]),
+    sub("REPLYBUFFER", 4..=4, knobs::reply_buffer, &[
+        "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>",
+        "    Is checked and changes nothing: buffers return to a pool when they are written.",
+        "REPLYBUFFER RESIZING <0|1>",
+        "    With 0, connections keep their reply buffers.",
+    ]),
     sub("SDSLEN", 3..=3, look::string_lengths, &[
         "SDSLEN <key>",
         "    Shows how much room a string and its key have.",
