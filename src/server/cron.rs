@@ -28,7 +28,9 @@ impl Server {
         }
         self.migrations.close_idle(now_us);
         self.accept_leftovers();
-        self.rebalance_tables();
+        if self.config.activerehashing {
+            self.rebalance_tables();
+        }
         self.persistence_cron();
         let used = self.used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);

@@ -70,6 +70,8 @@ fn shorten(args: &mut Vec<Vec<u8>>) {
         let left_out = args.len() - (ARGS_MAX - 1);
         args.truncate(ARGS_MAX - 1);
         args.push(format!("... ({left_out} more arguments)").into_bytes());
+        // A long row of arguments would otherwise stay allocated with the entry.
+        args.shrink_to_fit();
     }
     for arg in args.iter_mut().filter(|arg| arg.len() > ARG_LEN_MAX) {
         let left_out = arg.len() - ARG_LEN_MAX;
