@@ -37,6 +37,8 @@ pub struct Settings {
     pub lazy_server_del: bool,
     /// `lazyfree-lazy-expire`: the same for expired keys, which are propagated as UNLINK.
     pub lazy_expire: bool,
+    /// `rdbcompression`: DUMP compresses long strings.
+    pub compress_dumps: bool,
     /// An overdue key is hidden but stays until the master says DEL.
     pub hide_expired: bool,
     /// Access bits stay as they are (a child shares the memory).
@@ -62,6 +64,7 @@ impl Settings {
             lazy_user_del: false,
             lazy_server_del: false,
             lazy_expire: false,
+            compress_dumps: true,
             hide_expired: false,
             freeze_access: false,
             max_string: 512 << 20,
@@ -420,7 +423,7 @@ fn tell_expired(lazy: bool, db: DbId, key: &[u8], fx: &mut Effects) {
     fx.counts.expired += 1;
     fx.also(db, &[if lazy { b"UNLINK".as_slice() } else { b"DEL" }, key]);
     fx.notify(db, event::EXPIRED, key);
-    fx.touch(db, key);
+    fx.touch_expired(db, key);
 }
 
 /// Frees what an entry owned: here if that is quick, else on the background thread. `lazy`: whether the setting that

@@ -4,11 +4,12 @@ use std::io::{self, Read};
 
 use super::*;
 use crate::base::crc64;
+use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
 use crate::ds::listpack::Listpack;
 use crate::value::list::End;
-use crate::value::{Hash, List, Typed, Value};
+use crate::value::{Hash, Limits, List, Typed, Value};
 
 /// What went in or came out, for comparing.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +35,9 @@ impl SeenValue {
             ValueOwned::Int(value) => SeenValue::Int(value),
             ValueOwned::Bytes(bytes) => SeenValue::Bytes(bytes),
             ValueOwned::Object(value) => {
-                SeenValue::List(List::of((*value).as_ref()).unwrap().range(0, -1).map(<[u8]>::to_vec).collect())
+                let mut elements = Vec::new();
+                List::of((*value).as_ref()).unwrap().for_each(|element| elements.push(element.to_vec()));
+                SeenValue::List(elements)
             }
         }
     }
@@ -45,7 +48,8 @@ impl SeenValue {
             SeenValue::Bytes(bytes) => ValueOwned::Bytes(bytes.clone()),
             SeenValue::List(elements) => {
                 let mut list = List::new();
-                elements.iter().for_each(|element| list.push(End::Right, element));
+                let limits = Limits::new(HashSeed::new(0));
+                elements.iter().for_each(|element| list.push(End::Right, element, &limits));
                 ValueOwned::Object(Box::new(list.into_value()))
             }
         }

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use super::View;
-use super::format::kind;
+use super::format::{kind, node};
 use super::output::Output;
 use crate::ds::element::Elem;
 use crate::ds::listpack::Listpack;
@@ -19,7 +19,7 @@ impl<W: Write> Output<W> {
     pub fn kind(&mut self, value: View<'_>) -> io::Result<()> {
         self.byte(match value {
             View::Int(_) | View::Str(_) => kind::STRING,
-            View::Object(ValueRef::List(_)) => kind::LIST,
+            View::Object(ValueRef::List(_)) => kind::LIST_QUICKLIST_2,
             View::Object(ValueRef::Set(SetRef::Ints(_))) => kind::SET_INTSET,
             View::Object(ValueRef::Set(_)) => kind::SET,
             View::Object(ValueRef::Hash(HashRef::Packed(_))) => kind::HASH_LISTPACK,
@@ -61,12 +61,20 @@ impl<W: Write> Output<W> {
         result
     }
 
+    /// One node after the other, each as a listpack or, if its element stands alone, as that.
     fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
-        self.length(list.len() as u64)?;
-        for element in list.range(0, -1) {
-            self.text(element)?;
-        }
-        Ok(())
+        self.length(list.node_count() as u64)?;
+        let mut text = Vec::new();
+        list.each_node(|run| {
+            if run.alone {
+                text.clear();
+                run.iter().for_each(|element| element.write_text(&mut text));
+                self.length(node::PLAIN)?;
+                return self.text(&text);
+            }
+            self.length(node::PACKED)?;
+            self.listpack(run.iter())
+        })
     }
 
     fn set(&mut self, set: SetRef<'_>) -> io::Result<()> {

@@ -55,7 +55,7 @@ pub enum View<'a> {
 /// The forms whose content is one run of bytes, which can lie inside an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// [`crate::ds::listpack`]
+    /// [`crate::ds::pack`]: elements.
     List,
     /// [`crate::ds::intset`]
     Ints,

@@ -58,7 +58,8 @@ fn a_row_says_everything() {
 
 #[test]
 fn arity_follows_from_the_syntax() {
-    for row in rows().filter(|row| !is_container(row)) {
+    // PFMERGE goes without sources, though the reference's documentation has at least one.
+    for row in rows().filter(|row| !is_container(row) && row.name != "pfmerge") {
         let words = row.name.matches('|').count() + 1;
         let (least, open) = least_words(row.syntax);
         let arity = (words + least) as i16;

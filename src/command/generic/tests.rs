@@ -65,7 +65,7 @@ impl World {
 
     fn put_list(&mut self, key: &str, len: usize) {
         let mut list = List::new();
-        (0..len).for_each(|i| list.push(End::Right, &[i as u8]));
+        (0..len).for_each(|i| list.push(End::Right, &[i as u8], &self.ks.settings.limits));
         self.put(key, New::Object(Box::new(list.into_value())), Expire::Clear);
     }
 }

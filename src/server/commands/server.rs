@@ -22,7 +22,7 @@ const FLUSH: Spec = Spec {
     arity: -1,
     flags: WRITE,
     acl: Categories::DANGEROUS.or(Categories::KEYSPACE),
-    syntax: "[<ASYNC|SYNC>]",
+    syntax: "[<ASYNC@4.0.0|SYNC@6.2.0>:async]",
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     history: &[
         ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
@@ -83,7 +83,7 @@ fn is_lazy(srv: &Server, call: &Call<'_>) -> Result<bool, CmdError> {
 }
 
 impl Server {
-    /// Empties databases and tells watchers and waiters. Returns the number of keys removed.
+    /// Empties databases and tells watchers, waiters and trackers. Returns the number of keys removed.
     pub fn empty_databases(&mut self, which: Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut gone: Vec<(DbId, Box<[u8]>)> = Vec::new();
         for db in which.clone().map(|i| DbId(i as u32)) {
@@ -102,6 +102,7 @@ impl Server {
         for (db, key) in gone {
             self.touch_watchers(db, &key);
         }
+        self.invalidate_everything();
         removed
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::id::StreamId;
 use super::node::{Item, Node};
+use super::radix;
 use super::walk::{Backward, Forward, Nodes};
 use crate::value::Limits;
 
@@ -80,6 +81,16 @@ impl Log {
 
     pub fn node_count(&self) -> usize {
         self.sealed.len() + usize::from(self.tail.is_some())
+    }
+
+    /// How many nodes the reference's radix tree would have; an estimate when they are many.
+    pub fn radix_nodes(&self) -> usize {
+        const COUNTED: usize = 4096;
+        let counted = radix::nodes(self.nodes().take(COUNTED).map(|node| node.first));
+        match self.node_count() {
+            ..=COUNTED => counted,
+            more => counted + (more - COUNTED) * counted / COUNTED,
+        }
     }
 
     /// The nodes in order.

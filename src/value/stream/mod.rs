@@ -16,6 +16,7 @@ mod id;
 mod load;
 mod log;
 mod node;
+mod radix;
 #[cfg(test)]
 mod tests;
 mod walk;
