@@ -6,6 +6,9 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/blocking.rs"]
+mod blocking;
+
 #[path = "server/config.rs"]
 mod config;
 

@@ -27,6 +27,8 @@ enum SeenValue {
     Int(i64),
     Bytes(Vec<u8>),
     List(Vec<Vec<u8>>),
+    /// What damage can make of a type byte.
+    Other(&'static str),
 }
 
 impl SeenValue {
@@ -36,7 +38,10 @@ impl SeenValue {
             ValueOwned::Bytes(bytes) => SeenValue::Bytes(bytes),
             ValueOwned::Object(value) => {
                 let mut elements = Vec::new();
-                List::of((*value).as_ref()).unwrap().for_each(|element| elements.push(element.to_vec()));
+                let Some(list) = List::of((*value).as_ref()) else {
+                    return SeenValue::Other((*value).as_ref().type_name());
+                };
+                list.for_each(|element| elements.push(element.to_vec()));
                 SeenValue::List(elements)
             }
         }
@@ -52,6 +57,7 @@ impl SeenValue {
                 elements.iter().for_each(|element| list.push(End::Right, element, &limits));
                 ValueOwned::Object(Box::new(list.into_value()))
             }
+            SeenValue::Other(name) => unreachable!("no {name} is written here"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::call::{Args, Call, CmdError, CmdResult, Event, Garbage, Origin};
 use crate::command::spec::*;
 use crate::keyspace::Keyspace;
 use crate::resp::Argv;
-use crate::value::stream::{Bound, Given, Log, MAX_ITEM_BYTES, Node, StreamId};
+use crate::value::stream::{Bound, Given, Log, Node, StreamId};
 use crate::value::{Limits, Stream};
 
 const ADDED: Event = stream_event("xadd");
@@ -237,10 +237,9 @@ fn xadd(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     };
     let log = stream.log_mut();
     let id = new_id(log, given, call.now.0 as u64)?;
-    if item.clone().map(<[u8]>::len).sum::<usize>() > MAX_ITEM_BYTES {
+    if !log.append(id, item, &limits) {
         return Err(TOO_LARGE);
     }
-    log.append(id, item, &limits);
     reply_id(call.reply, id);
     call.modified(key, ADDED, 1);
     let mut exact = None;
