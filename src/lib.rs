@@ -16,4 +16,5 @@ pub mod rdb;
 pub mod resp;
 pub mod server;
 pub mod sys;
+pub mod tracking;
 pub mod value;

@@ -6,6 +6,9 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/blocking.rs"]
+mod blocking;
+
 #[path = "server/config.rs"]
 mod config;
 
@@ -27,6 +30,9 @@ mod install;
 #[path = "server/observation.rs"]
 mod observation;
 
+#[path = "server/migrate.rs"]
+mod migrate;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 
@@ -35,6 +41,9 @@ mod runbook_a;
 
 #[path = "server/runbook_b.rs"]
 mod runbook_b;
+
+#[path = "server/shutdown.rs"]
+mod shutdown;
 
 #[path = "server/smoke.rs"]
 mod smoke;

@@ -86,6 +86,15 @@ impl WaitFor {
     }
 }
 
+/// A key that changed, or went away.
+#[derive(Debug)]
+pub struct Touched {
+    pub db: DbId,
+    pub key: Box<[u8]>,
+    /// Its time was over: no client did it.
+    pub expired: bool,
+}
+
 /// The caller wants to wait for one of these keys.
 ///
 /// When a key holds what is waited for, the command runs again with [`Call::woken_by`](crate::call::Call::woken_by)
@@ -151,7 +160,7 @@ pub struct Effects {
     pub dirty: u64,
     pub ops: Vec<Op>,
     pub replicate: Replicate,
-    pub touched: Vec<(DbId, Box<[u8]>)>,
+    pub touched: Vec<Touched>,
     pub events: Vec<Notice>,
     /// Databases that changed places: whoever watches or waits for a key of theirs must look again.
     pub swapped: Vec<(DbId, DbId)>,
@@ -196,7 +205,14 @@ impl Effects {
 
     pub fn touch(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
-            self.touched.push((db, key.into()));
+            self.touched.push(Touched { db, key: key.into(), expired: false });
+        }
+    }
+
+    /// As [`Effects::touch`], of a key whose time was over.
+    pub fn touch_expired(&mut self, db: DbId, key: &[u8]) {
+        if self.wants.touched {
+            self.touched.push(Touched { db, key: key.into(), expired: true });
         }
     }
 

@@ -12,5 +12,5 @@ pub mod options;
 
 pub use args::Args;
 pub use call::{Call, Caller, ClientId, ClientRef, CmdResult, DbId, Origin};
-pub use effects::{BlockOn, Class, Effects, Event, Garbage, Notice, WaitFor, Wants};
+pub use effects::{BlockOn, Class, Effects, Event, Garbage, Notice, Touched, WaitFor, Wants};
 pub use error::CmdError;

@@ -157,7 +157,7 @@ fn geoadd(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         first += 1;
     }
     let rest = args.len() - first;
-    if rest % 3 != 0 || rest == 0 || options.nx && options.xx {
+    if !rest.is_multiple_of(3) || rest == 0 || options.nx && options.xx {
         return Err(CmdError::Syntax);
     }
     let mut pairs = Vec::with_capacity(rest / 3);

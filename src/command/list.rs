@@ -92,8 +92,7 @@ const FREE_NODES: usize = 64;
 /// Frees nodes here if they are few, else on the background thread.
 fn discard(removed: Removed, call: &mut Call<'_>) {
     if removed.free_effort() > FREE_NODES {
-        // These are part of a value: nothing that INFO counts, and of a size nobody has added up.
-        call.fx.garbage.push(Garbage { what: Box::new(removed), objects: 0, bytes: 0 });
+        call.fx.garbage.push(Garbage { objects: 0, bytes: removed.memory(), what: Box::new(removed) });
     }
 }
 

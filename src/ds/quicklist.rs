@@ -71,6 +71,10 @@ impl Removed {
     pub fn free_effort(&self) -> usize {
         self.0.len()
     }
+
+    pub fn memory(&self) -> usize {
+        self.0.iter().map(Node::capacity).sum()
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -248,7 +248,7 @@ impl Drop for Ranked {
 
 impl Clone for Ranked {
     fn clone(&self) -> Ranked {
-        let mut copy = Ranked::new(self.seed.clone());
+        let mut copy = Ranked::new(self.seed);
         copy.reserve(self.len());
         self.iter().for_each(|(member, score)| {
             copy.insert(member, score);

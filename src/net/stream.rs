@@ -39,6 +39,20 @@ impl Stream {
         }
     }
 
+    /// Reads into the room behind what `buf` holds, which the caller has made, until `max` bytes have come or there
+    /// are no more. What has come is in `buf`, whatever the end; `Bytes` says that there may be more.
+    pub fn read_more(&mut self, buf: &mut Vec<u8>, max: usize) -> io::Result<Moved> {
+        let before = buf.len();
+        let result = match self {
+            Stream::Tcp(s) => s.take(max as u64).read_to_end(buf),
+            Stream::Unix(s) => s.take(max as u64).read_to_end(buf),
+        };
+        match moved(result)? {
+            Moved::Bytes(_) if buf.len() - before < max => Ok(Moved::Closed),
+            other => Ok(other),
+        }
+    }
+
     pub fn write(&mut self, buf: &[u8]) -> io::Result<Moved> {
         moved(match self {
             Stream::Tcp(s) => s.write(buf),

@@ -4,14 +4,18 @@
 //! *Does not know:* connections beyond their [`ClientRef`], how a message is written. *Invariant:* a channel or
 //! pattern without subscribers is not in the tables. *Counterpart in C Redis:* `pubsub.c`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::base::glob::{self, Case};
 use crate::call::ClientRef;
 
+type Channels = HashMap<Box<[u8]>, Vec<ClientRef>>;
+
 #[derive(Default)]
 pub struct PubSub {
-    channels: HashMap<Box<[u8]>, Vec<ClientRef>>,
+    channels: Channels,
+    /// Channels that belong to the slot of a cluster which their name hashes to: another space of names.
+    shard_channels: Channels,
     /// In the order of their first subscription, in which they are served.
     patterns: Vec<(Box<[u8]>, Vec<ClientRef>)>,
 }
@@ -19,91 +23,126 @@ pub struct PubSub {
 /// One connection's own list; most connections have none.
 #[derive(Default, Debug)]
 pub struct Subscriptions {
-    pub channels: Vec<Box<[u8]>>,
+    pub channels: BTreeSet<Box<[u8]>>,
+    pub shard_channels: BTreeSet<Box<[u8]>>,
     pub patterns: Vec<Box<[u8]>>,
 }
 
+/// What one subscription takes, here and in the table, roughly and without its name.
+const SUBSCRIPTION_BYTES: usize = 64;
+
 impl Subscriptions {
-    pub fn count(&self) -> usize {
-        self.channels.len() + self.patterns.len()
+    /// The number that a confirmation for `kind` tells: shard channels are counted by themselves.
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Channel | Kind::Pattern => self.channels.len() + self.patterns.len(),
+            Kind::Shard => self.shard_channels.len(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.count() == 0
+        self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
+    }
+
+    /// The names of one kind, in the order in which they are given up when all are.
+    pub fn names(&self, kind: Kind) -> Vec<Box<[u8]>> {
+        match kind {
+            Kind::Channel => self.channels.iter().cloned().collect(),
+            Kind::Shard => self.shard_channels.iter().cloned().collect(),
+            Kind::Pattern => self.patterns.clone(),
+        }
+    }
+
+    /// Bytes held for a client's subscriptions.
+    pub fn memory(&self) -> usize {
+        let count = self.channels.len() + self.patterns.len() + self.shard_channels.len();
+        size_of::<Subscriptions>() + count * SUBSCRIPTION_BYTES
     }
 }
 
-/// Channels by their full name, or all that match a pattern.
+/// Channels by their full name, all that match a pattern, or a cluster's shard channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Channel,
     Pattern,
+    Shard,
 }
 
 impl PubSub {
+    /// Nobody listens to what PUBLISH sends.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.patterns.is_empty()
     }
 
     /// Adds a subscription. `false`: it was there.
     pub fn subscribe(&mut self, kind: Kind, who: ClientRef, own: &mut Subscriptions, name: &[u8]) -> bool {
-        let list = match kind {
-            Kind::Channel => &mut own.channels,
-            Kind::Pattern => &mut own.patterns,
+        let (table, set) = match kind {
+            Kind::Channel => (&mut self.channels, &mut own.channels),
+            Kind::Shard => (&mut self.shard_channels, &mut own.shard_channels),
+            Kind::Pattern => return self.subscribe_pattern(who, own, name),
         };
-        if list.iter().any(|n| &**n == name) {
+        if !set.insert(name.into()) {
             return false;
         }
-        list.push(name.into());
-        match kind {
-            Kind::Channel => self.channels.entry(name.into()).or_default().push(who),
-            Kind::Pattern => match self.patterns.iter_mut().find(|(p, _)| &**p == name) {
-                Some((_, clients)) => clients.push(who),
-                None => self.patterns.push((name.into(), vec![who])),
-            },
+        table.entry(name.into()).or_default().push(who);
+        true
+    }
+
+    fn subscribe_pattern(&mut self, who: ClientRef, own: &mut Subscriptions, name: &[u8]) -> bool {
+        if own.patterns.iter().any(|pattern| &**pattern == name) {
+            return false;
+        }
+        own.patterns.push(name.into());
+        match self.patterns.iter_mut().find(|(p, _)| &**p == name) {
+            Some((_, clients)) => clients.push(who),
+            None => self.patterns.push((name.into(), vec![who])),
         }
         true
     }
 
     /// Ends a subscription. `false`: there was none.
     pub fn unsubscribe(&mut self, kind: Kind, who: ClientRef, own: &mut Subscriptions, name: &[u8]) -> bool {
-        let list = match kind {
-            Kind::Channel => &mut own.channels,
-            Kind::Pattern => &mut own.patterns,
+        let was_there = match kind {
+            Kind::Channel => own.channels.remove(name),
+            Kind::Shard => own.shard_channels.remove(name),
+            Kind::Pattern => match own.patterns.iter().position(|pattern| &**pattern == name) {
+                Some(at) => {
+                    own.patterns.remove(at);
+                    true
+                }
+                None => false,
+            },
         };
-        let Some(at) = list.iter().position(|n| &**n == name) else {
-            return false;
-        };
-        list.remove(at);
-        self.forget(kind, who, name);
-        true
+        if was_there {
+            self.forget(kind, who, name);
+        }
+        was_there
     }
 
     /// Takes a connection that goes away out of the tables.
     pub fn drop_client(&mut self, who: ClientRef, own: &Subscriptions) {
         own.channels.iter().for_each(|name| self.forget(Kind::Channel, who, name));
+        own.shard_channels.iter().for_each(|name| self.forget(Kind::Shard, who, name));
         own.patterns.iter().for_each(|name| self.forget(Kind::Pattern, who, name));
     }
 
     fn forget(&mut self, kind: Kind, who: ClientRef, name: &[u8]) {
-        match kind {
-            Kind::Channel => {
-                let Some(clients) = self.channels.get_mut(name) else {
-                    return;
-                };
-                clients.retain(|c| *c != who);
-                if clients.is_empty() {
-                    self.channels.remove(name);
-                }
-            }
+        let table = match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Shard => &mut self.shard_channels,
             Kind::Pattern => {
-                let Some(at) = self.patterns.iter().position(|(p, _)| &**p == name) else {
-                    return;
-                };
+                let Some(at) = self.patterns.iter().position(|(p, _)| &**p == name) else { return };
                 self.patterns[at].1.retain(|c| *c != who);
                 if self.patterns[at].1.is_empty() {
                     self.patterns.remove(at);
                 }
+                return;
+            }
+        };
+        if let Some(clients) = table.get_mut(name) {
+            clients.retain(|c| *c != who);
+            if clients.is_empty() {
+                table.remove(name);
             }
         }
     }
@@ -125,19 +164,28 @@ impl PubSub {
         count
     }
 
-    /// PUBSUB CHANNELS.
-    pub fn channels(&self, pattern: Option<&[u8]>) -> impl Iterator<Item = &[u8]> {
+    /// The receivers of a message to a shard channel.
+    pub fn shard_receivers(&self, channel: &[u8]) -> &[ClientRef] {
+        self.shard_channels.get(channel).map_or(&[], Vec::as_slice)
+    }
+
+    fn table(&self, kind: Kind) -> &Channels {
+        if kind == Kind::Shard { &self.shard_channels } else { &self.channels }
+    }
+
+    /// PUBSUB CHANNELS and SHARDCHANNELS.
+    pub fn channels(&self, kind: Kind, pattern: Option<&[u8]>) -> impl Iterator<Item = &[u8]> {
         let wanted = move |name: &&[u8]| pattern.is_none_or(|p| glob::matches(p, name, Case::Sensitive));
-        self.channels.keys().map(|name| &**name).filter(wanted)
+        self.table(kind).keys().map(|name| &**name).filter(wanted)
     }
 
-    /// PUBSUB NUMSUB.
-    pub fn subscribers(&self, channel: &[u8]) -> usize {
-        self.channels.get(channel).map_or(0, Vec::len)
+    /// PUBSUB NUMSUB and SHARDNUMSUB.
+    pub fn subscribers(&self, kind: Kind, channel: &[u8]) -> usize {
+        self.table(kind).get(channel).map_or(0, Vec::len)
     }
 
-    pub fn channel_count(&self) -> usize {
-        self.channels.len()
+    pub fn channel_count(&self, kind: Kind) -> usize {
+        self.table(kind).len()
     }
 
     /// PUBSUB NUMPAT: patterns, each counted once.
@@ -168,5 +216,21 @@ mod tests {
         assert!(table.unsubscribe(Kind::Pattern, client(2), &mut b, b"n*"));
         table.drop_client(client(1), &a);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn shard_channels_have_names_of_their_own() {
+        let (mut table, mut own) = (PubSub::default(), Subscriptions::default());
+        table.subscribe(Kind::Pattern, client(1), &mut own, b"*");
+        table.subscribe(Kind::Channel, client(1), &mut own, b"news");
+        assert_eq!(table.shard_receivers(b"news"), []);
+        assert!(table.subscribe(Kind::Shard, client(1), &mut own, b"news"));
+        assert!(!table.subscribe(Kind::Shard, client(1), &mut own, b"news"));
+        assert_eq!((own.count(Kind::Shard), own.count(Kind::Channel)), (1, 2));
+        assert_eq!(table.shard_receivers(b"news"), [client(1)]);
+        assert!(table.unsubscribe(Kind::Channel, client(1), &mut own, b"news"));
+        assert_eq!((table.subscribers(Kind::Shard, b"news"), table.subscribers(Kind::Channel, b"news")), (1, 0));
+        table.drop_client(client(1), &own);
+        assert_eq!(table.channels(Kind::Shard, None).count(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Values on their way out: which type of the format each encoding becomes, and its bytes.
 //!
-//! *Duty:* what 7.0.15 would write for the same value, so that it reads all of it. *Does not know:* keys, items.
+//! *Duty:* what 7.0.15 would write for the same value, so that it reads all of it; hashes whose fields have deadlines,
+//! which it does not know, as 7.4 writes them. *Does not know:* keys, items.
 //! *Counterpart in C Redis:* `rdbSaveObjectType`, `rdbSaveObject`.
 
 use std::io::{self, Write};
@@ -22,7 +23,8 @@ impl<W: Write> Output<W> {
             View::Object(ValueRef::Set(SetRef::Ints(_))) => kind::SET_INTSET,
             View::Object(ValueRef::Set(_)) => kind::SET,
             View::Object(ValueRef::Hash(HashRef::Packed(_))) => kind::HASH_LISTPACK,
-            View::Object(ValueRef::Hash(HashRef::Table(_))) => kind::HASH,
+            View::Object(ValueRef::Hash(hash)) if hash.first_deadline().is_some() => kind::HASH_EXPIRING,
+            View::Object(ValueRef::Hash(_)) => kind::HASH,
             View::Object(ValueRef::Zset(ZsetRef::Packed(_))) => kind::ZSET_LISTPACK,
             View::Object(ValueRef::Zset(ZsetRef::Ranked(_))) => kind::ZSET_2,
             View::Object(ValueRef::Stream(_)) => kind::STREAM_2,
@@ -89,8 +91,16 @@ impl<W: Write> Output<W> {
         if let HashRef::Packed(pack) = hash {
             return self.listpack(pack.iter().map(|(_, element)| element));
         }
+        let first = hash.first_deadline();
+        if let Some(first) = first {
+            self.put(&first.0.to_le_bytes())?;
+        }
         self.length(hash.len() as u64)?;
         hash.iter().try_for_each(|(field, value)| {
+            if let Some(first) = first {
+                let deadline = hash.deadline(field.text(&mut Default::default()));
+                self.length(deadline.map_or(0, |at| at.since(first) as u64 + 1))?;
+            }
             self.element(field)?;
             self.element(value)
         })

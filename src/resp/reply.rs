@@ -16,10 +16,19 @@ pub enum Proto {
 }
 
 /// A buffer of replies in one protocol.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct ReplyBuf {
     bytes: Vec<u8>,
     pub proto: Proto,
+    /// Bytes from which on nobody will get what is written. Nothing is refused, but a command that writes very much
+    /// asks [`ReplyBuf::is_full`] now and then.
+    pub limit: usize,
+}
+
+impl Default for ReplyBuf {
+    fn default() -> ReplyBuf {
+        ReplyBuf::new(Proto::Resp2)
+    }
 }
 
 /// Where a header of unknown count belongs.
@@ -28,7 +37,7 @@ pub struct Deferred(usize);
 
 impl ReplyBuf {
     pub fn new(proto: Proto) -> ReplyBuf {
-        ReplyBuf { bytes: Vec::new(), proto }
+        ReplyBuf { bytes: Vec::new(), proto, limit: usize::MAX }
     }
 
     #[inline]
@@ -39,6 +48,12 @@ impl ReplyBuf {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// The connection will be closed for what was written so far: more is in vain.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= self.limit
     }
 
     /// Bytes that the buffer takes.

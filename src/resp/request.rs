@@ -10,7 +10,8 @@
 //! command's first byte, so that the buffer may move), and no byte of it is looked at twice. What a client promises
 //! (`*1000000`, `$536870912`) reserves nothing: memory grows with the bytes that have arrived.
 //!
-//! An inline line with quotes is decoded in place: decoding never makes it longer.
+//! An inline line with quotes is decoded in place: decoding never makes it longer. As that cannot be done twice, such a
+//! line is never parsed ahead of a command that may stop its client.
 
 use crate::base::num;
 use crate::base::quote;
@@ -93,6 +94,11 @@ impl Partial {
     /// Bytes that the parser holds for the half command beside the buffer itself.
     pub fn memory(&self) -> usize {
         self.spans.capacity() * std::mem::size_of::<Span>()
+    }
+
+    /// Bytes of the command that have been cut into arguments, and bytes of these arguments.
+    pub fn cut(&self) -> (usize, usize) {
+        (self.at as usize, self.spans.iter().map(|span| span.len as usize).sum())
     }
 
     /// Bytes, counted from the command's first, that must be there before parsing can get on; a hint for reading.
@@ -191,7 +197,10 @@ pub fn parse(
         let step = if partial.is_some() || buf[at] == b'*' {
             multibulk(buf, at, partial, limits, &mut batch.spans)
         } else {
-            inline(buf, at, &mut batch.spans)
+            match inline(buf, at, !batch.commands.is_empty(), &mut batch.spans) {
+                Some(step) => step,
+                None => return Progress { consumed: at, end: End::BatchFull },
+            }
         };
         match step {
             Step::Command { end } => {
@@ -351,22 +360,31 @@ fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usi
     }
 }
 
-/// Parses one inline line, decoding quotes in place.
-fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
+/// Parses one inline line. `None`: it must be decoded in place, and `ahead` says that this is too early.
+fn inline(buf: &mut [u8], start: usize, ahead: bool, spans: &mut Vec<Span>) -> Option<Step> {
     let Some(newline) = buf[start..].iter().position(|&b| b == b'\n') else {
         let too_big = buf.len() - start > INLINE_MAX;
-        return if too_big { Step::Error(ProtocolError::TooBigInline) } else { Step::NeedMore };
+        return Some(if too_big { Step::Error(ProtocolError::TooBigInline) } else { Step::NeedMore });
     };
     let end = start + newline + 1;
     let mut line = start..start + newline;
     if !line.is_empty() && buf[line.end - 1] == b'\r' {
         line.end -= 1;
     }
+    let before = spans.len();
+    if is_plain(&buf[line.clone()]) {
+        words(buf, line, spans);
+        let any = spans.len() > before;
+        return Some(if any { Step::Command { end } } else { Step::Skip { end } });
+    }
+    if ahead {
+        return None;
+    }
     let Some(args) = quote::split_args(&buf[line]) else {
-        return Step::Error(ProtocolError::UnbalancedQuotes);
+        return Some(Step::Error(ProtocolError::UnbalancedQuotes));
     };
     if args.is_empty() {
-        return Step::Skip { end };
+        return Some(Step::Skip { end });
     }
     let mut at = start;
     for arg in &args {
@@ -374,7 +392,23 @@ fn inline(buf: &mut [u8], start: usize, spans: &mut Vec<Span>) -> Step {
         spans.push(Span { at: at as u32, len: arg.len() as u32 });
         at += arg.len();
     }
-    Step::Command { end }
+    Some(Step::Command { end })
+}
+
+/// Nothing in the line means anything but itself, save blanks.
+fn is_plain(line: &[u8]) -> bool {
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'!'..) && !matches!(byte, b'"' | b'\''))
+}
+
+/// The words of a plain line, where they stand.
+fn words(buf: &[u8], line: std::ops::Range<usize>, spans: &mut Vec<Span>) {
+    let mut at = line.start;
+    for word in buf[line].split(|byte| matches!(byte, b' ' | b'\t')) {
+        if !word.is_empty() {
+            spans.push(Span { at: at as u32, len: word.len() as u32 });
+        }
+        at += word.len() + 1;
+    }
 }
 
 /// A command that owns its bytes: queued by MULTI, parked by a blocking command, made by the server itself.

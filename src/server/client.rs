@@ -4,20 +4,29 @@
 //! *Does not know:* what commands do. *Counterpart in C Redis:* `client`, `readQueryFromClient`, `writeToClient`.
 //!
 //! Buffers. All connections share one read buffer: bytes are parsed where the kernel put them, and only the rest of
-//! a command that is not whole yet moves to a buffer of the connection's own. Replies gather in a buffer that is
-//! borrowed from a pool and goes back when it has been written. So an idle connection owns no buffer at all.
+//! a command that is not whole yet moves to a buffer of the connection's own; a large bulk is read straight into that.
+//! Replies gather in a buffer that is borrowed from a pool and goes back when it has been written. So an idle connection
+//! owns no buffer at all.
+
+mod limits;
+mod memory;
+mod upkeep;
+
+pub use limits::FIXED_OUTPUT;
+pub use memory::Memory;
+pub use upkeep::Upkeep;
 
 use crate::call::{Args, Caller, ClientId, ClientRef, CmdError, CmdResult, DbId, Effects, Origin};
-use crate::config::ClientClass;
 use crate::net::stream::Moved;
 use crate::net::{Ready, Stream};
 use crate::pubsub::Subscriptions;
 use crate::resp::request::{self, End};
-use crate::resp::{Argv, Batch, Limits, Partial, Proto, ProtocolError, ReplyBuf};
+use crate::resp::{Argv, Batch, Partial, Proto, ProtocolError, ReplyBuf};
 use crate::server::Server;
 use crate::server::blocking::Blocked;
 use crate::server::dispatch;
 use crate::server::registry::RowId;
+use crate::server::track::Caching;
 
 /// A connection's state, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +70,19 @@ impl Flags {
     /// Sees every call of the others (MONITOR).
     pub const MONITOR: Flags = Flags(1 << 30);
 
+    /// Its command waits for the end of a pause; `BLOCKED` is set too.
+    pub const POSTPONED: Flags = Flags(1 << 22);
+    /// CLIENT TRACKING ON, and its options.
+    pub const TRACKING: Flags = Flags(1 << 23);
+    pub const TRACKING_BCAST: Flags = Flags(1 << 24);
+    pub const TRACKING_OPTIN: Flags = Flags(1 << 25);
+    pub const TRACKING_OPTOUT: Flags = Flags(1 << 26);
+    pub const TRACKING_NOLOOP: Flags = Flags(1 << 27);
+    /// CLIENT CACHING was just called: it is about the next command.
+    pub const TRACKING_CACHING: Flags = Flags(1 << 28);
+    /// The connection that was to get the messages is gone.
+    pub const TRACKING_BROKEN: Flags = Flags(1 << 29);
+
     /// Any of these sends a command through all gates.
     pub const GATED: Flags = Flags(
         Flags::MULTI.0
@@ -68,7 +90,8 @@ impl Flags {
             | Flags::REPLY_OFF.0
             | Flags::REPLY_SKIP_NEXT.0
             | Flags::REPLY_SKIP.0
-            | Flags::MONITOR.0,
+            | Flags::MONITOR.0
+            | Flags::TRACKING.0,
     );
     /// Any of these ends the processing of a pipeline.
     pub const STOPPED: Flags = Flags(Flags::BLOCKED.0 | Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0);
@@ -128,6 +151,13 @@ pub struct Client {
     pub subscriptions: Option<Box<Subscriptions>>,
     pub blocked: Option<Box<Blocked>>,
     pub names: Option<Box<Names>>,
+    pub caching: Option<Box<Caching>>,
+    /// The command that waits for the end of a pause.
+    pub postponed: Option<Box<Argv>>,
+    /// Bytes that this client was last counted with.
+    pub counted: usize,
+    /// The most that `input` held since it was last looked after.
+    pub input_peak: u32,
     pub last_row: Option<RowId>,
     /// Monotonic milliseconds.
     pub created_ms: u64,
@@ -160,8 +190,33 @@ impl Client {
         self.reply.len().saturating_sub(self.sent)
     }
 
+    /// Where a message goes that is no reply; `None`: nothing may follow what was written.
+    pub fn push_buffer(&mut self) -> Option<&mut ReplyBuf> {
+        let closing = Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0);
+        (!self.flags.has(closing)).then_some(&mut self.reply)
+    }
+
     pub fn name(&self) -> &[u8] {
         self.names.as_ref().map_or(b"", |n| &n.name)
+    }
+
+    /// Makes room for `more` bytes of input: at least as much as there is already, but not more than the command that
+    /// is being read wants in all.
+    fn make_room(&mut self, more: usize) {
+        let (len, capacity) = (self.input.len(), self.input.capacity());
+        let needed = len + more;
+        if needed > capacity {
+            let wanted = self.partial.as_ref().map_or(0, |partial| partial.wanted());
+            let target = needed.max(2 * capacity);
+            self.input.reserve_exact(if wanted >= needed { target.min(wanted) } else { target } - len);
+        }
+    }
+
+    /// Adds bytes that cannot be dealt with yet.
+    fn keep_input(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.input.extend_from_slice(bytes);
+        self.input_peak = self.input_peak.max(self.input.len() as u32);
     }
 
     /// CLIENT SETNAME; an empty name is none.
@@ -183,20 +238,33 @@ const READ_SIZE: usize = 64 * 1024;
 /// Reply buffers larger than this are not kept for reuse.
 const POOLED_REPLY_MAX: usize = 64 * 1024;
 const POOLED_REPLIES: usize = 128;
-/// Bytes of replies kept for a client that has not authenticated and does not read.
-const UNREAD_BY_STRANGER_MAX: usize = 17 * 1024;
+/// A bulk of which at least this much is missing is read straight into the connection's own buffer.
+const BIG_REST: usize = 32 * 1024;
+/// Bytes of such a bulk that one event reads.
+const BIG_READ_MAX: usize = 4 << 20;
+/// A connection's own buffer up to this size is kept for the next large command, until the connection is looked after.
+const KEPT_INPUT_MAX: usize = 1 << 20;
+const KEPT_INPUT_MIN: usize = 32 * 1024;
 
 /// Buffers that pass from connection to connection.
 pub struct Buffers {
     read: Vec<u8>,
     batch: Batch,
     replies: Vec<Vec<u8>>,
+    /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
+    pub replies_stay: bool,
     fx: Effects,
 }
 
 impl Buffers {
     pub fn new() -> Buffers {
-        Buffers { read: vec![0; READ_SIZE], batch: Batch::default(), replies: Vec::new(), fx: Effects::default() }
+        Buffers {
+            read: vec![0; READ_SIZE],
+            batch: Batch::default(),
+            replies: Vec::new(),
+            replies_stay: false,
+            fx: Effects::default(),
+        }
     }
 }
 
@@ -232,6 +300,10 @@ impl Server {
         if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
             return;
         }
+        if client.partial.is_some() && self.wants_big_read(slot) {
+            return self.read_big(slot);
+        }
+        let client = &mut self.clients[slot];
         let mut buffer = std::mem::take(&mut self.exec.buffers.read);
         let got = client.stream.read(&mut buffer);
         self.stats.reads_processed += 1;
@@ -241,7 +313,11 @@ impl Server {
                 let more = n == buffer.len() || client.flags.has(Flags::READ_CLOSED);
                 self.consume(slot, &mut buffer[..n]);
                 if more {
-                    self.clients.read_again(slot);
+                    if self.wants_big_read(slot) {
+                        self.read_big(slot);
+                    } else {
+                        self.clients.read_again(slot);
+                    }
                 }
             }
             Ok(Moved::WouldBlock) => {}
@@ -266,21 +342,84 @@ impl Server {
             client.input.extend_from_slice(fresh);
         } else if client.input.is_empty() {
             let consumed = self.process(slot, fresh);
-            self.clients[slot].input.extend_from_slice(&fresh[consumed..]);
+            if consumed < fresh.len() {
+                self.clients[slot].keep_input(&fresh[consumed..]);
+            }
         } else {
-            client.input.extend_from_slice(fresh);
+            client.keep_input(fresh);
             self.process_input(slot);
+        }
+        self.check_input_limit(slot);
+    }
+
+    /// Most of a large bulk is missing, and nothing stands in the way of reading on.
+    fn wants_big_read(&self, slot: usize) -> bool {
+        let client = &self.clients[slot];
+        let wanted = client.partial.as_ref().map_or(0, |partial| partial.wanted());
+        wanted >= client.input.len() + BIG_REST && !client.flags.has(Flags::STOPPED)
+    }
+
+    /// Reads the rest of a large bulk into the connection's own buffer, as much of it as is there. The buffer grows
+    /// with what arrives: a promise alone reserves nothing.
+    fn read_big(&mut self, slot: usize) {
+        let mut left = BIG_READ_MAX;
+        let mut ended = Ok(Moved::Bytes(0));
+        while left > 0 && self.wants_big_read(slot) && matches!(ended, Ok(Moved::Bytes(_))) {
+            let client = &mut self.clients[slot];
+            let before = client.input.len();
+            let missing = client.partial.as_ref().map_or(0, |partial| partial.wanted()) - before;
+            client.make_room(missing.min(READ_SIZE));
+            let room = (client.input.capacity() - before).min(missing).min(left);
+            ended = client.stream.read_more(&mut client.input, room);
+            let got = client.input.len() - before;
+            client.input_peak = client.input_peak.max(client.input.len() as u32);
+            left = left.saturating_sub(got.max(1));
+            self.stats.net_input_bytes += got as u64;
+        }
+        self.stats.reads_processed += 1;
+        let client = &mut self.clients[slot];
+        client.last_seen_ms = self.clock.mono_us() / 1000;
+        if client.partial.as_ref().is_some_and(|partial| partial.wanted() <= client.input.len()) {
+            self.process_input(slot);
+        }
+        match ended {
+            Ok(Moved::Closed) => self.clients.close_asap(slot),
+            Err(error) => {
+                log::debug!("Reading from client: {error} {}", self.clients.describe(slot));
+                self.clients.close_asap(slot);
+            }
+            // What is left, and what is behind the command, comes the usual way.
+            Ok(Moved::Bytes(_)) => self.clients.read_again(slot),
+            Ok(Moved::WouldBlock) => {}
         }
         self.check_input_limit(slot);
     }
 
     /// Runs what is whole among the bytes that a connection had left over.
     pub fn process_input(&mut self, slot: usize) {
+        // Counted while it is here: if that is too much, the command does not run.
+        self.memory_changed(slot);
         let mut input = std::mem::take(&mut self.clients[slot].input);
         let consumed = self.process(slot, &mut input);
-        if consumed < input.len() {
-            input.drain(..consumed);
+        input.drain(..consumed);
+        let sends_big_commands = (KEPT_INPUT_MIN..=KEPT_INPUT_MAX).contains(&input.capacity());
+        if !input.is_empty() || sends_big_commands {
             self.clients[slot].input = input;
+        }
+    }
+
+    /// Dispatches a command that had been parked whole, and then what the client has sent behind it.
+    pub(super) fn run_parked(&mut self, slot: usize, argv: &Argv) {
+        let mut fx = std::mem::take(&mut self.exec.buffers.fx);
+        let mut reply = self.take_reply(slot);
+        self.exec.start_timing();
+        dispatch::dispatch(self, slot, Args::of(argv), &mut reply, &mut fx);
+        self.settle_counts(&mut fx);
+        self.exec.buffers.fx = fx;
+        self.give_reply(slot, reply);
+        let client = &self.clients[slot];
+        if !client.flags.has(Flags::STOPPED) && !client.input.is_empty() {
+            self.process_input(slot);
         }
     }
 
@@ -338,25 +477,34 @@ impl Server {
             let command = batch.command(i);
             let args = Args::new(buf, batch.spans(command));
             dispatch::dispatch(self, slot, args, reply, fx);
-            let client = &mut self.clients[slot];
             // What the command pushed to its own client follows its reply.
-            if !client.reply.is_empty() {
-                reply.raw(client.reply.bytes());
-                client.reply.truncate(0);
-            }
-            if client.flags.has(Flags::STOPPED) {
+            self.own_messages(slot, reply);
+            let client = &self.clients[slot];
+            if client.flags.has(Flags::STOPPED) || reply.is_full() {
                 return Some(command.end as usize);
             }
         }
         None
     }
 
+    /// While a client's replies are taken out: adds to them what was pushed to the client meanwhile.
+    #[inline]
+    pub fn own_messages(&mut self, slot: usize, reply: &mut ReplyBuf) {
+        let pushed = &mut self.clients[slot].reply;
+        if !pushed.is_empty() {
+            reply.raw(pushed.bytes());
+            pushed.truncate(0);
+        }
+    }
+
     /// Takes a client's replies out, to be written to while commands run on its behalf; an empty one stays behind.
     /// [`Server::give_reply`] puts it back.
     pub fn take_reply(&mut self, slot: usize) -> ReplyBuf {
+        let limit = self.reply_limit(slot);
         let client = &mut self.clients[slot];
         let stand_in = ReplyBuf::new(client.reply.proto);
         let mut reply = std::mem::replace(&mut client.reply, stand_in);
+        reply.limit = limit;
         if reply.bytes_mut().capacity() == 0 {
             if let Some(spare) = self.exec.buffers.replies.pop() {
                 *reply.bytes_mut() = spare;
@@ -370,6 +518,7 @@ impl Server {
         reply.raw(client.reply.bytes());
         client.reply = reply;
         self.after_output(slot);
+        self.memory_changed(slot);
     }
 
     fn refuse_protocol(&mut self, slot: usize, error: ProtocolError, reply: &mut ReplyBuf) {
@@ -378,21 +527,6 @@ impl Server {
         self.stats.count_error(&message);
         log::debug!("Protocol error ({error:?}) from client: {}", self.clients.describe(slot));
         self.clients[slot].flags.set(Flags::CLOSE_AFTER_REPLY);
-    }
-
-    fn request_limits(&self, slot: usize) -> Limits {
-        let stranger = !self.clients[slot].flags.has(Flags::AUTHENTICATED) && !self.config.requirepass.is_empty();
-        Limits { max_bulk: self.config.proto_max_bulk_len, authenticated: !stranger }
-    }
-
-    fn check_input_limit(&mut self, slot: usize) {
-        let client = &self.clients[slot];
-        if client.input.len() as u64 <= self.config.client_query_buffer_limit {
-            return;
-        }
-        self.stats.query_buffer_limit_disconnections += 1;
-        log::warn!("Closing client that reached max query buffer length: {}", self.clients.describe(slot));
-        self.clients.close_asap(slot);
     }
 
     /// Something was added to a client's replies: it is written at the end of the turn, unless the client has
@@ -408,34 +542,7 @@ impl Server {
         }
         self.clients.wants_write(slot);
         self.check_output_limit(slot);
-    }
-
-    fn check_output_limit(&mut self, slot: usize) {
-        let client = &mut self.clients[slot];
-        let class = if client.flags.has(Flags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
-        let limit = self.config.client_output_buffer_limit[class.index()];
-        // A stranger who does not read what it is told must not make us keep it.
-        let deaf_stranger = client.flags.has(Flags::WRITE_BLOCKED)
-            && !client.flags.has(Flags::AUTHENTICATED)
-            && client.output_len() > UNREAD_BY_STRANGER_MAX;
-        if limit.hard == 0 && limit.soft == 0 && !deaf_stranger {
-            return;
-        }
-        let (len, now_ms) = (client.output_len() as u64, self.clock.mono_us() / 1000);
-        let mut over = deaf_stranger || limit.hard > 0 && len >= limit.hard;
-        if limit.soft == 0 || len < limit.soft {
-            client.soft_limit_since_ms = 0;
-        } else if client.soft_limit_since_ms == 0 {
-            client.soft_limit_since_ms = now_ms;
-        } else if now_ms - client.soft_limit_since_ms > limit.soft_seconds * 1000 {
-            over = true;
-        }
-        if over && !client.flags.has(Flags::CLOSE_ASAP) {
-            self.stats.output_buffer_limit_disconnections += 1;
-            let who = self.clients.describe(slot);
-            log::warn!("Client {who} scheduled to be closed ASAP for overcoming of output buffer limits.");
-            self.clients.close_asap(slot);
-        }
+        self.memory_changed(slot);
     }
 
     /// Writes what a client is owed, as far as the kernel takes it.
@@ -462,7 +569,9 @@ impl Server {
             client.sent = 0;
             client.soft_limit_since_ms = 0;
             bytes.clear();
-            if bytes.capacity() <= POOLED_REPLY_MAX && self.exec.buffers.replies.len() < POOLED_REPLIES {
+            if self.exec.buffers.replies_stay {
+                *client.reply.bytes_mut() = bytes;
+            } else if bytes.capacity() <= POOLED_REPLY_MAX && self.exec.buffers.replies.len() < POOLED_REPLIES {
                 self.exec.buffers.replies.push(bytes);
             }
             if client.flags.has(Flags::CLOSE_AFTER_REPLY) {
@@ -472,5 +581,6 @@ impl Server {
             let sent = std::mem::take(&mut client.sent);
             client.reply.bytes_mut().drain(..sent);
         }
+        self.memory_changed(slot);
     }
 }

@@ -10,7 +10,7 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-use super::client::{Client, Flags};
+use super::client::{Client, Flags, Upkeep};
 use crate::call::{ClientId, ClientRef};
 
 #[derive(Default)]
@@ -20,8 +20,13 @@ pub struct Clients {
     to_write: Vec<u32>,
     to_read: VecDeque<u32>,
     to_close: Vec<u32>,
-    /// Clients that wait for keys.
+    /// Clients that wait: for keys, or for the end of a pause.
     pub blocked: usize,
+    /// Bytes of all clients, as far as they have been counted; see [`Client::counted`].
+    memory: usize,
+    /// What all together may take; 0 is no limit.
+    pub memory_limit: usize,
+    pub upkeep: Upkeep,
 }
 
 impl Clients {
@@ -31,6 +36,7 @@ impl Clients {
     }
 
     pub fn insert(&mut self, client: Client) -> usize {
+        self.memory += client.counted;
         self.slots.insert(Box::new(client))
     }
 
@@ -40,7 +46,30 @@ impl Clients {
     }
 
     pub fn remove(&mut self, slot: usize) -> Box<Client> {
+        self.set_counted(slot, 0);
         self.slots.remove(slot)
+    }
+
+    /// Slots there are, free ones included.
+    pub fn slot_count(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// A client takes so many bytes now. One that is about to be closed counts no more.
+    pub fn set_counted(&mut self, slot: usize, bytes: usize) {
+        let client = &mut self.slots[slot];
+        let bytes = if client.flags.has(Flags::CLOSE_ASAP) { 0 } else { bytes };
+        self.memory = self.memory - client.counted + bytes;
+        client.counted = bytes;
+    }
+
+    #[inline]
+    pub fn over_memory_limit(&self) -> bool {
+        self.memory_limit != 0 && self.memory >= self.memory_limit
     }
 
     pub fn len(&self) -> usize {
@@ -68,8 +97,17 @@ impl Clients {
         self.slots.iter().map(|(slot, client)| (slot, &**client))
     }
 
+    /// Those that are not about to be freed: for everybody who asks, the others are gone already.
+    pub fn open(&self) -> impl Iterator<Item = (usize, &Client)> {
+        self.iter().filter(|(_, client)| !client.flags.has(Flags::CLOSE_ASAP))
+    }
+
+    pub fn open_count(&self) -> usize {
+        self.slots.len() - self.to_close.len()
+    }
+
     pub fn by_id(&self, id: ClientId) -> Option<usize> {
-        self.iter().find(|(_, c)| c.id == id).map(|(slot, _)| slot)
+        self.open().find(|(_, c)| c.id == id).map(|(slot, _)| slot)
     }
 
     /// Has replies: they are written before the loop sleeps.
@@ -97,6 +135,7 @@ impl Clients {
         if !client.flags.has(Flags::CLOSE_ASAP) {
             client.flags.set(Flags::CLOSE_ASAP);
             self.to_close.push(slot as u32);
+            self.set_counted(slot, 0);
         }
     }
 

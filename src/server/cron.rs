@@ -22,6 +22,11 @@ impl Server {
         }
         self.sample_rates(now_us);
         self.close_idle_clients(now_us / 1000);
+        self.look_after_clients();
+        if self.exec.has_alarm(super::gates::Alarm::TRACKING) {
+            self.trim_tracking();
+        }
+        self.migrations.close_idle(now_us);
         self.accept_leftovers();
         self.rebalance_tables();
         self.persistence_cron();

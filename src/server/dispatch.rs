@@ -7,7 +7,7 @@ use crate::call::{Args, CmdError, Effects};
 use crate::resp::{Batch, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
-use crate::server::gates;
+use crate::server::gates::{self, Alarm};
 use crate::server::registry::{RowId, Run, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
@@ -38,22 +38,50 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
 
 #[cold]
 fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
-    let before = reply.len();
     begin_reply_mode(srv, slot);
     srv.make_room();
-    if let Err(error) = gates::pass(srv, slot, row, args) {
+    if srv.exec.has_alarm(Alarm::CLIENT_MEMORY) {
+        srv.evict_clients();
+        if srv.clients[slot].flags.has(Flags::CLOSE_ASAP) {
+            return;
+        }
+    }
+    if srv.exec.has_alarm(Alarm::TRACKING) {
+        srv.trim_tracking();
+    }
+    let passed = gates::pass(srv, slot, row, args);
+    // What the server told the client before the command runs comes before its reply.
+    srv.own_messages(slot, reply);
+    let before = reply.len();
+    if let Err(error) = passed {
         let open = srv.clients[slot].flags.has(Flags::MULTI);
         let ends_it = open && srv.registry.row(row).spec.name == "exec";
         let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
         refuse(srv, slot, Some(row), &error, reply);
+    } else if srv.must_wait(slot, row) {
+        srv.postpone(slot, args);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);
         reply.raw(b"+QUEUED\r\n");
     } else {
         let caller = srv.clients[slot].caller(slot);
         srv.run_unit(row, args, caller, reply, fx);
+        srv.remember_keys(slot, row, args);
     }
+    forget_caching(srv, slot, row);
     apply_reply_mode(srv, slot, before, reply);
+}
+
+/// CLIENT CACHING is about the next command, or the whole of the next transaction.
+fn forget_caching(srv: &mut Server, slot: usize, row: RowId) {
+    let flags = &mut srv.clients[slot].flags;
+    if flags.has(Flags::TRACKING_CACHING) && !flags.has(Flags::MULTI) {
+        let row = srv.registry.row(row);
+        let is_client = row.container.is_some_and(|container| srv.registry.row(container).spec.name == "client");
+        if !is_client {
+            flags.clear(Flags::TRACKING_CACHING);
+        }
+    }
 }
 
 /// CLIENT REPLY SKIP came before: it means the command that begins now.

@@ -23,6 +23,8 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// SIGTERM or SIGINT has asked for the end.
+    pub stop_signal: Option<nix::sys::signal::Signal>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
@@ -43,8 +45,9 @@ pub struct Loop {
 
 /// Steps of active expiry between two looks at the time.
 const EXPIRE_STEPS: usize = 64;
-/// How long one turn expires keys, at most.
+/// How long one turn expires keys, at most; and by how much longer for each step of `active-expire-effort` above one.
 const EXPIRE_SLICE_NS: u64 = 200_000;
+const EXPIRE_EFFORT_NS: u64 = 50_000;
 /// The longest sleep, whatever the timers say.
 const SLEEP_MAX_US: u64 = 1_000_000;
 /// Connections accepted from one listener before others get their turn.
@@ -99,15 +102,20 @@ impl Server {
         if !self.blocking.is_empty() {
             self.end_overdue_waits(self.clock.now());
         }
+        if self.pause.is_on() {
+            self.end_pause_when_over();
+        }
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
         }
         self.go_on_evicting();
+        self.obey_stop_signal();
     }
 
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
     fn sleep_us(&self) -> u64 {
-        if self.clients.busy() || self.turn.expiring || self.evict.running || self.blocking.has_resumed() {
+        let waits = self.blocking.has_resumed() || self.pause.has_released() || self.tracking.keys.has_leavers();
+        if self.clients.busy() || self.turn.expiring || self.evict.running || waits {
             return 0;
         }
         let now = self.clock.now();
@@ -115,6 +123,9 @@ impl Server {
         let cron = self.turn.next_cron_us.saturating_sub(self.clock.mono_us());
         let mut sleep = cron.min(SLEEP_MAX_US);
         if let Some(at) = self.blocking.next_deadline() {
+            sleep = sleep.min(until(at));
+        }
+        if let Some(at) = self.pause.end() {
             sleep = sleep.min(until(at));
         }
         if let Some(at) = self.next_expiry() {
@@ -134,14 +145,27 @@ impl Server {
                 self.process_input(slot);
             }
         }
+        self.run_released();
+        if self.tracking.prefixes.has_pending() {
+            self.broadcast_invalidations();
+        }
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
         self.free_closing();
+        if self.clients.over_memory_limit() {
+            self.evict_clients();
+            self.free_closing();
+        }
+        if self.tracking.keys.has_leavers() {
+            self.forget_leavers();
+        }
     }
 
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
         let (start, expired_before) = (ticks(), self.stats.expired_keys);
+        let effort = u64::from(self.config.active_expire_effort.saturating_sub(1));
+        let slice_ns = EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * effort;
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -149,7 +173,7 @@ impl Server {
             if fx.dirty != 0 || !fx.is_quiet() {
                 self.drain_server_side(&mut fx);
             }
-            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
+            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > slice_ns {
                 break;
             }
         }
@@ -166,14 +190,15 @@ impl Server {
         if !self.ks.settings.active_expire || self.ks.settings.hide_expired {
             return None;
         }
-        self.ks.dbs.iter().filter(|db| db.volatile() > 0).filter_map(|db| db.next_deadline(now)).min()
+        self.ks.dbs.iter().filter_map(|db| db.next_deadline(now)).min()
     }
 
     pub fn write_replies(&mut self) {
         let writers = self.clients.take_writers();
         for slot in &writers {
             let slot = *slot as usize;
-            if self.clients.get(slot).is_some_and(|c| c.flags.has(Flags::WRITE_PENDING)) {
+            let wants = |c: &Client| c.flags.has(Flags::WRITE_PENDING) && !c.flags.has(Flags::CLOSE_ASAP);
+            if self.clients.get(slot).is_some_and(wants) {
                 self.write_client(slot);
             }
         }
@@ -188,10 +213,7 @@ impl Server {
 
     /// Takes a connection out of everything that knows it, and closes it.
     fn free_client(&mut self, slot: usize) {
-        self.unwatch(slot);
-        self.drop_blocked(slot);
-        self.drop_subscriptions(slot);
-        self.stop_monitor(slot);
+        self.drop_state(slot);
         let mut client = self.clients.remove(slot);
         self.net.remove(&mut client.stream, client.token);
     }
@@ -280,6 +302,10 @@ impl Server {
             subscriptions: None,
             blocked: None,
             names: None,
+            caching: None,
+            postponed: None,
+            counted: size_of::<Client>(),
+            input_peak: 0,
             last_row: None,
             created_ms: now_ms,
             last_seen_ms: now_ms,

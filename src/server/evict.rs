@@ -252,16 +252,15 @@ impl Server {
     }
 
     /// Waits, within the budget, while the background thread frees. `true`: memory fits now.
-    fn await_background(&self, budget: &Budget) -> bool {
-        loop {
-            if self.excess_memory().is_none() {
-                return true;
-            }
-            if self.bio.pending_bytes() == 0 || budget.is_spent() {
-                return false;
-            }
+    fn await_background(&mut self, budget: &Budget) -> bool {
+        let start = ticks();
+        let mut fits = self.excess_memory().is_none();
+        while !fits && self.bio.pending_bytes() > 0 && !budget.is_spent() {
             std::thread::sleep(NAP);
+            fits = self.excess_memory().is_none();
         }
+        self.note_latency(latency::EVICTION_LAZYFREE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
+        fits
     }
 }
 

@@ -4,8 +4,8 @@
 //! effects: propagation, watchers, notifications, blocked clients, garbage. *Invariant:* nobody else runs a handler.
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
-use crate::call::effects::{Op, Replicate};
-use crate::call::{Args, Call, Caller, CmdResult, Effects, Garbage, Origin, Wants};
+use crate::call::effects::{Op, Replicate, Touched};
+use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
@@ -31,6 +31,8 @@ pub struct Exec {
     pub slow_ticks: u64,
     /// `latency-tracking`.
     pub tracks_latency: bool,
+    /// Whose unit is being drained; `None`: the server's own.
+    current: Option<ClientRef>,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }
@@ -132,7 +134,9 @@ impl Server {
         if let Some(block) = fx.block.take() {
             self.block_client(row, args, caller, block);
         }
+        self.exec.current = Some(caller.client);
         self.drain_server_side(fx);
+        self.exec.current = None;
     }
 
     /// What follows from changes, whoever made them: a client, expiry, a timer.
@@ -145,10 +149,12 @@ impl Server {
         for Garbage { what, objects, bytes } in garbage.drain(..) {
             self.bio.submit(Job::Drop { what, objects, bytes });
         }
-        for (db, key) in &touched {
+        for Touched { db, key, .. } in &touched {
             self.touch_watchers(*db, key);
             self.blocking.note_ready(*db, key);
         }
+        let settled = std::mem::take(&mut self.tracking.settled);
+        self.invalidate(&touched[settled..], self.exec.current);
         for (first, second) in swapped {
             self.databases_swapped(first, second);
         }
@@ -171,7 +177,7 @@ impl Server {
     pub fn refresh_wants(&mut self) {
         self.exec.wants = Wants {
             ops: false,
-            touched: !self.watch.is_empty() || !self.blocking.is_empty(),
+            touched: !self.watch.is_empty() || !self.blocking.is_empty() || self.tracking.listens(),
             events: self.wanted_events(),
         };
     }

@@ -33,6 +33,12 @@ impl Alarm {
     pub const MEMORY: Alarm = Alarm(1 << 1);
     /// The last snapshot failed.
     pub const DISK_ERROR: Alarm = Alarm(1 << 2);
+    /// CLIENT PAUSE.
+    pub const PAUSED: Alarm = Alarm(1 << 8);
+    /// All clients together take more than `maxmemory-clients`.
+    pub const CLIENT_MEMORY: Alarm = Alarm(1 << 10);
+    /// Tracking clients have read more keys than `tracking-table-max-keys`.
+    pub const TRACKING: Alarm = Alarm(1 << 9);
 }
 
 /// Asks all gates.

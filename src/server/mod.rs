@@ -22,11 +22,13 @@ pub mod info;
 pub mod memory;
 pub mod notify;
 pub mod observation;
+pub mod pause;
 pub mod persistence;
 pub mod registry;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
+pub mod track;
 pub mod version;
 pub mod watch;
 
@@ -36,13 +38,16 @@ use crate::net::Reactor;
 use crate::pubsub::PubSub;
 use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
+use crate::tracking::Tracking;
 use blocking::Blocking;
 use clients::Clients;
+use commands::migrate::Migrations;
 use event_loop::Loop;
 use evict::Evict;
 use exec::Exec;
 use identity::Identity;
 use observation::Observation;
+use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
 use stats::Stats;
@@ -56,9 +61,12 @@ pub struct Server {
     pub exec: Exec,
     pub turn: Loop,
     pub evict: Evict,
+    pub migrations: Migrations,
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
+    pub pause: Pause,
     pub config: Config,
     pub clock: Clock,
     pub stats: Stats,

@@ -6,6 +6,7 @@
 use crate::call::{Class, ClientRef, Notice};
 use crate::config::NotifyFlags;
 use crate::server::Server;
+use crate::server::client::Client;
 
 /// The configuration's classes and the effects' ones.
 const CLASSES: [(NotifyFlags, Class); 11] = [
@@ -31,8 +32,7 @@ impl Server {
         let mut receivers: Vec<(ClientRef, Option<Vec<u8>>)> = Vec::new();
         let count = self.pubsub.receivers(channel, |who, pattern| receivers.push((who, pattern.map(<[u8]>::to_vec))));
         for (who, pattern) in receivers {
-            let Some(client) = self.clients.find(who) else { continue };
-            let out = &mut client.reply;
+            let Some(out) = self.clients.find(who).and_then(Client::push_buffer) else { continue };
             match pattern {
                 None => {
                     out.push(3);
@@ -49,6 +49,20 @@ impl Server {
             self.after_output(who.slot as usize);
         }
         count
+    }
+
+    /// Sends a message to those who listen to a shard channel; returns how many there are.
+    pub fn publish_to_shard(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        let receivers = self.pubsub.shard_receivers(channel).to_vec();
+        for who in &receivers {
+            let Some(out) = self.clients.find(*who).and_then(Client::push_buffer) else { continue };
+            out.push(3);
+            out.bulk(b"smessage");
+            out.bulk(channel);
+            out.bulk(message);
+            self.after_output(who.slot as usize);
+        }
+        receivers.len()
     }
 
     /// The event classes somebody could hear of.

@@ -25,6 +25,7 @@ pub struct Stats {
     pub unexpected_error_replies: u64,
     pub query_buffer_limit_disconnections: u64,
     pub output_buffer_limit_disconnections: u64,
+    pub evicted_clients: u64,
     pub reads_processed: u64,
     pub writes_processed: u64,
     pub peak_memory: usize,

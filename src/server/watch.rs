@@ -35,6 +35,12 @@ impl Watch {
         keys.map(|(_, key)| &**key)
     }
 
+    /// Bytes that a client's watched keys take, without their names.
+    pub fn memory_of(&self, client: ClientRef) -> usize {
+        let (own, shared) = (size_of::<(Key, bool)>(), size_of::<(Key, Vec<ClientRef>)>());
+        self.clients.get(&client).map_or(0, |keys| keys.capacity() * own + keys.len() * shared)
+    }
+
     fn add(&mut self, client: ClientRef, db: DbId, key: &[u8], overdue: bool) {
         let own = self.clients.entry(client).or_default();
         if own.iter().any(|((d, k), _)| *d == db && &**k == key) {

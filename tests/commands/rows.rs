@@ -116,7 +116,8 @@ fn sequence(mut rest: &str) -> (usize, bool, &str) {
             }
             Some(_) => {
                 let end = rest.find([' ', '[', ']', '<', '>', '|']).unwrap_or(rest.len());
-                least += 1;
+                // What stands directly behind a bracket is a note about it.
+                least += usize::from(!rest.starts_with([':', ')', '@', '#', '!']));
                 rest = &rest[end..];
             }
         }
@@ -132,6 +133,7 @@ fn syntax_lines_are_counted() {
         ("key [<NX|XX>] [EX seconds]", 1, true),
         ("key <LEFT|RIGHT> [COUNT n [ANY]]", 2, true),
         ("<ID id|LAST>", 1, true),
+        ("<(A x <M|KM>):first|(B y z <M|KM>):second>:by", 3, true),
     ] {
         assert_eq!(least_words(syntax), (least, open), "{syntax}");
     }

@@ -22,7 +22,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("command", &["base", "ds", "resp", "call", "value", "keyspace", "rdb"]),
     ("acl", &["base", "command::spec"]),
     ("pubsub", &["base", "ds", "call"]),
-    ("tracking", &["base", "ds"]),
+    ("tracking", &["base", "ds", "call"]),
     ("script", &["base", "resp", "call"]),
     ("repl", &["base", "resp"]),
     ("cluster", &["base"]),

@@ -45,6 +45,9 @@ fn keys(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         if name_matches(pattern, entry.key()) && !entry.is_expired(now) {
             call.reply.bulk(entry.key());
             count += 1;
+            if call.reply.is_full() {
+                break;
+            }
         }
     }
     call.reply.close_array(mark, count);

@@ -54,17 +54,21 @@ pub(super) struct Area {
 }
 
 impl Area {
-    /// How far from the middle a place is, if it is within.
+    /// How far from the middle a place is, if it is within. Opposite ends of the earth may have a distance that is no
+    /// number; such a place is within every circle.
     pub fn distance_within(&self, place: Place) -> Option<f64> {
         match self.shape {
-            Shape::Circle { radius } => Some(distance(self.middle, place)).filter(|d| !(*d > radius * self.unit)),
+            Shape::Circle { radius } => {
+                let found = distance(self.middle, place);
+                if found > radius * self.unit { None } else { Some(found) }
+            }
             Shape::Box { width, height } => {
                 let (width, height) = (width * self.unit, height * self.unit);
                 if latitude_distance(place.latitude, self.middle.latitude) > height / 2.0 {
                     return None;
                 }
                 let below = Place { latitude: place.latitude, ..self.middle };
-                (!(distance(place, below) > width / 2.0)).then(|| distance(self.middle, place))
+                if distance(place, below) > width / 2.0 { None } else { Some(distance(self.middle, place)) }
             }
         }
     }
@@ -166,8 +170,8 @@ impl Bounds {
 mod tests {
     use super::*;
 
-    const PALERMO: Place = Place { longitude: 13.361389338970184, latitude: 38.115556395496299 };
-    const CATANIA: Place = Place { longitude: 15.087267458438873, latitude: 37.502668423331621 };
+    const PALERMO: Place = Place { longitude: 13.361389338970184, latitude: 38.1155563954963 };
+    const CATANIA: Place = Place { longitude: 15.087267458438873, latitude: 37.50266842333162 };
 
     #[test]
     fn the_distance_is_that_of_the_reference() {

@@ -24,7 +24,7 @@ pub(super) const LATITUDE: Span = Span { min: -85.05112878, max: 85.05112878 };
 
 impl Span {
     pub fn contains(self, x: f64) -> bool {
-        !(x < self.min || x > self.max)
+        (self.min..=self.max).contains(&x)
     }
 
     /// Which of 2^`step` parts `x` is in.

@@ -39,7 +39,7 @@ pub const GEORADIUS: DataCommand = Command::new(
         keys: &const { keys_and_store(6) },
         complexity: COMPLEXITY,
         summary: "Finds or stores the members within a distance of a place.",
-        syntax: "key longitude latitude radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY@6.2.0]] [<ASC|DESC>] [<STORE key|STOREDIST key>]",
+        syntax: "key longitude latitude radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [(COUNT count [ANY@6.2.0]):count] [<ASC|DESC>] [STORE key:key#1] [STOREDIST key:key#2]",
         history: &[("6.2.0", "Option `ANY`."), ("7.0.0", "Units in capital letters.")],
         deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")),
         ..BASE
@@ -54,7 +54,7 @@ pub const GEORADIUS_RO: DataCommand = Command::new(
         since: "3.2.10",
         complexity: COMPLEXITY,
         summary: "Finds the members within a distance of a place.",
-        syntax: "key longitude latitude radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY@6.2.0]] [<ASC|DESC>]",
+        syntax: "key longitude latitude radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [(COUNT count [ANY@6.2.0]):count] [<ASC|DESC>]",
         history: &[("6.2.0", "Option `ANY`.")],
         deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")),
         ..BASE
@@ -70,7 +70,7 @@ pub const GEORADIUSBYMEMBER: DataCommand = Command::new(
         keys: &const { keys_and_store(5) },
         complexity: COMPLEXITY,
         summary: "Finds or stores the members within a distance of another member.",
-        syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [<ASC|DESC>] [<STORE key|STOREDIST key>]",
+        syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [(COUNT count [ANY]):count] [<ASC|DESC>] [STORE key:key#1] [STOREDIST key:key#2]",
         history: &[("7.0.0", "Units in capital letters.")],
         deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments")),
         ..BASE
@@ -85,8 +85,7 @@ pub const GEORADIUSBYMEMBER_RO: DataCommand = Command::new(
         since: "3.2.10",
         complexity: COMPLEXITY,
         summary: "Finds the members within a distance of another member.",
-        syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [<ASC|DESC>]",
-        history: &[("6.2.0", "Option `ANY`."), ("7.0.0", "Units in capital letters.")],
+        syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] [(COUNT count [ANY]):count] [<ASC|DESC>]",
         deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments")),
         ..BASE
     },
@@ -100,7 +99,7 @@ pub const GEOSEARCH: DataCommand = Command::new(
         since: "6.2.0",
         complexity: COMPLEXITY,
         summary: "Finds the members in a circle or a box.",
-        syntax: "key <FROMMEMBER member|FROMLONLAT longitude latitude> <BYRADIUS radius <M|KM|FT|MI>|BYBOX width height <M|KM|FT|MI>> [<ASC|DESC>] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+        syntax: "key <FROMMEMBER member|FROMLONLAT longitude latitude>:from <(BYRADIUS radius <M|KM|FT|MI>):circle|(BYBOX width height <M|KM|FT|MI>):box>:by [<ASC|DESC>] [(COUNT count [ANY]):count] [WITHCOORD] [WITHDIST] [WITHHASH]",
         history: &[("7.0.0", "Units in capital letters.")],
         ..BASE
     },
@@ -116,7 +115,7 @@ pub const GEOSEARCHSTORE: DataCommand = Command::new(
         since: "6.2.0",
         complexity: COMPLEXITY,
         summary: "Stores the members in a circle or a box as a new sorted set.",
-        syntax: "destination source <FROMMEMBER member|FROMLONLAT longitude latitude> <BYRADIUS radius <M|KM|FT|MI>|BYBOX width height <M|KM|FT|MI>> [<ASC|DESC>] [COUNT count [ANY]] [STOREDIST]",
+        syntax: "destination source <FROMMEMBER member|FROMLONLAT longitude latitude>:from <(BYRADIUS radius <M|KM|FT|MI>):circle|(BYBOX width height <M|KM|FT|MI>):box>:by [<ASC|DESC>] [(COUNT count [ANY]):count] [STOREDIST]",
         history: &[("7.0.0", "Units in capital letters.")],
         ..BASE
     },

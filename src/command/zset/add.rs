@@ -71,7 +71,7 @@ impl Options {
         if nx && xx {
             return Err(CmdError::Fixed("ERR XX and NX options at the same time are not compatible"));
         }
-        if gt && nx || lt && nx || gt && lt {
+        if nx && (gt || lt) || gt && lt {
             return Err(CmdError::Fixed("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
         if incr && rest > 2 {

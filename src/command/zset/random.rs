@@ -23,7 +23,7 @@ pub const ZRANDMEMBER: DataCommand = Command::new(
         since: "6.2.0",
         complexity: "O(N*log(M)) for N members drawn from M.",
         summary: "Returns members of a sorted set, drawn at random.",
-        syntax: "key [count [WITHSCORES]]",
+        syntax: "key [count [WITHSCORES]]:options",
         tips: &["nondeterministic_output"],
         ..BASE
     },

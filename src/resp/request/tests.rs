@@ -85,3 +85,18 @@ fn a_promise_reserves_nothing() {
     assert_eq!((progress.consumed, progress.end), (0, End::NeedMore));
     assert!(partial.expect("half a command").memory() < 1024);
 }
+
+/// A client that blocks at the first command has the rest parsed again, so nothing of it may have been changed.
+#[test]
+fn what_is_parsed_ahead_can_be_parsed_again() {
+    let input = b"BLPOP q 0\r\nSET  a b\r\nECHO \"x y\"\r\nSET c d\r\n";
+    let mut buf = input.to_vec();
+    let (mut batch, mut partial) = (Batch::default(), None);
+    let progress = parse(&mut buf, 0, &mut partial, LIMITS, &mut batch);
+    assert_eq!((batch.len(), progress.end, buf.as_slice()), (2, End::BatchFull, input.as_slice()));
+    let words: Vec<&[u8]> = batch.spans(batch.command(1)).iter().map(|span| span.of(&buf)).collect();
+    assert_eq!(words, [b"SET".as_slice(), b"a", b"b"]);
+    let progress = parse(&mut buf, progress.consumed, &mut partial, LIMITS, &mut batch);
+    assert_eq!((batch.len(), progress.end, progress.consumed), (2, End::NeedMore, input.len()));
+    assert_eq!(batch.spans(batch.command(0))[1].of(&buf), b"x y");
+}

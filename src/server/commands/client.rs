@@ -1,11 +1,13 @@
 //! CLIENT: what is known of connections, and what can be done to them.
 //!
-//! *Duty:* the rows and the small subcommands; [`list`] shows connections, [`kill`] ends them.
-//! *Does not know:* tracking and pausing, whose subcommands are not there yet.
+//! *Duty:* the rows and the small subcommands; [`list`] shows connections, [`kill`] ends them, [`pause`] lets them wait,
+//! [`tracking`] is about keys that they keep copies of. *Does not know:* what follows from a flag that it sets.
 //! *Counterpart in C Redis:* `clientCommand`.
 
 mod kill;
 mod list;
+mod pause;
+mod tracking;
 
 use super::{ServerCommand, ServerHandler};
 use crate::base::num;
@@ -18,7 +20,9 @@ use crate::server::client::{Client, Flags as ClientFlags, Names};
 
 pub const COMMANDS: &[ServerCommand] = &[
     CLIENT,
+    tracking::CACHING,
     GETNAME,
+    tracking::GETREDIR,
     HELP,
     ID,
     list::INFO,
@@ -26,10 +30,14 @@ pub const COMMANDS: &[ServerCommand] = &[
     list::LIST,
     NO_EVICT,
     NO_TOUCH,
+    pause::PAUSE,
     REPLY,
     SETINFO,
     SETNAME,
+    tracking::TRACKING,
+    tracking::TRACKINGINFO,
     UNBLOCK,
+    pause::UNPAUSE,
 ];
 
 /// For everybody.
@@ -300,6 +308,10 @@ fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     crate::command::help::reply(
         call,
         &[
+            "CACHING (YES|NO)",
+            "    Says of the next command whether its keys are tracked, under OPTIN and OPTOUT.",
+            "GETREDIR",
+            "    Tells who gets the messages about changed keys: an id, 0 for this connection.",
             "GETNAME",
             "    Tells the connection's name.",
             "ID",
@@ -323,14 +335,23 @@ fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
             "    Keeps this connection when memory for clients runs out.",
             "NO-TOUCH (ON|OFF)",
             "    Says whether reading leaves the access times of keys alone.",
+            "PAUSE <timeout> [WRITE|ALL]",
+            "    Lets commands wait for so many milliseconds, all or those that write.",
             "REPLY (ON|OFF|SKIP)",
             "    Says whether this connection wants replies; SKIP means the next one.",
             "SETINFO (LIB-NAME <name>|LIB-VER <version>)",
             "    Tells the server which library speaks.",
             "SETNAME <name>",
             "    Names this connection.",
+            "TRACKING (ON|OFF) [REDIRECT <client-id>] [BCAST] [PREFIX <prefix> [...]]",
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "    Switches messages about keys that this connection has read and that changed.",
+            "TRACKINGINFO",
+            "    Tells which of these messages this connection gets.",
             "UNBLOCK <client-id> [TIMEOUT|ERROR]",
             "    Ends the wait of a blocked connection.",
+            "UNPAUSE",
+            "    Ends a pause.",
         ],
     );
     Ok(())

@@ -269,6 +269,7 @@ fn reset(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.discard_transaction(slot);
     srv.drop_subscriptions(slot);
     srv.stop_monitor(slot);
+    srv.disable_tracking(slot);
     speak(srv, call, Proto::Resp2);
     let open = srv.config.requirepass.is_empty();
     let client = &mut srv.clients[slot];

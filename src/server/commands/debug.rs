@@ -70,6 +70,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "CHANGE-REPL-ID",
         "    Gives the data set another replication id, so that no replica can go on with it.",
     ]),
+    sub("CONFIG-REWRITE-FORCE-ALL", 2..=2, rewrite_all, &[
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    As CONFIG REWRITE, parameters at their defaults included.",
+    ]),
     sub("DIGEST", 2..=2, digest::digest, &[
         "DIGEST",
         "    Shows a number that is the same for two servers that hold the same data.",
@@ -143,6 +147,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "    NOFLUSH leave a step out; keys of the file replace those that are there",
         "    (which MERGE asks for as well).",
     ]),
+    sub("REPLYBUFFER", 4..=4, knobs::reply_buffer, &[
+        "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>",
+        "    Is checked and changes nothing: buffers return to a pool when they are written.",
+        "REPLYBUFFER RESIZING <0|1>",
+        "    With 0, connections keep their reply buffers.",
+    ]),
     sub("SDSLEN", 3..=3, look::string_lengths, &[
         "SDSLEN <key>",
         "    Shows how much room a string and its key have.",
@@ -213,6 +223,12 @@ fn panic(srv: &mut Server, _: &mut Call<'_>) -> CmdResult {
 fn segfault(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
     crash::fault();
     Err(CmdError::Fixed("ERR the fault was survived"))
+}
+
+fn rewrite_all(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.rewrite_config(true)?;
+    call.reply.ok();
+    Ok(())
 }
 
 fn set_active_expire(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {

@@ -1,7 +1,9 @@
-//! SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE, PUBLISH, PUBSUB.
+//! SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE, PUBLISH, and the same of shard channels; [`ask`] has PUBSUB.
 //!
 //! *Duty:* keep a client's own list, the table and the flag in step, and write the confirmations, one for each name.
 //! *Counterpart in C Redis:* `pubsub.c`.
+
+mod ask;
 
 use super::{ServerCommand, ServerHandler};
 use crate::call::{Call, CmdError, CmdResult, Origin};
@@ -14,13 +16,18 @@ use crate::server::client::Flags as ClientFlags;
 pub const COMMANDS: &[ServerCommand] = &[
     PSUBSCRIBE,
     PUBLISH,
-    PUBSUB,
-    PUBSUB_CHANNELS,
-    PUBSUB_HELP,
-    PUBSUB_NUMPAT,
-    PUBSUB_NUMSUB,
+    ask::PUBSUB,
+    ask::CHANNELS,
+    ask::HELP,
+    ask::NUMPAT,
+    ask::NUMSUB,
+    ask::SHARDCHANNELS,
+    ask::SHARDNUMSUB,
     PUNSUBSCRIBE,
+    SPUBLISH,
+    SSUBSCRIBE,
     SUBSCRIBE,
+    SUNSUBSCRIBE,
     UNSUBSCRIBE,
 ];
 
@@ -87,6 +94,39 @@ pub const PUNSUBSCRIBE: ServerCommand = row(
     },
 );
 
+/// Shard channels stand where keys stand, so that a client library finds their slot.
+const CHANNEL_NAMES: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::NOT_KEY)];
+
+pub const SSUBSCRIBE: ServerCommand = row(
+    |srv, call| subscribe(srv, call, Kind::Shard),
+    Spec {
+        name: "ssubscribe",
+        arity: -2,
+        flags: LISTEN,
+        keys: CHANNEL_NAMES,
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of shard channels to subscribe to.",
+        summary: "Listens to shard channels.",
+        syntax: "shardchannel [shardchannel ...]",
+        ..Spec::BASE
+    },
+);
+
+pub const SUNSUBSCRIBE: ServerCommand = row(
+    |srv, call| unsubscribe(srv, call, Kind::Shard),
+    Spec {
+        name: "sunsubscribe",
+        arity: -1,
+        flags: LISTEN,
+        keys: CHANNEL_NAMES,
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of clients already subscribed to a shard channel.",
+        summary: "Stops listening to shard channels: the named ones, or all.",
+        syntax: "[shardchannel [shardchannel ...]]",
+        ..Spec::BASE
+    },
+);
+
 fn confirm(reply: &mut ReplyBuf, word: &[u8], name: Option<&[u8]>, left: usize) {
     reply.push(3);
     reply.bulk(word);
@@ -108,13 +148,16 @@ fn words(kind: Kind) -> (&'static [u8], &'static [u8]) {
     match kind {
         Kind::Channel => (b"subscribe", b"unsubscribe"),
         Kind::Pattern => (b"psubscribe", b"punsubscribe"),
+        Kind::Shard => (b"ssubscribe", b"sunsubscribe"),
     }
 }
 
 fn subscribe(srv: &mut Server, call: &mut Call<'_>, kind: Kind) -> CmdResult {
     let slot = call.caller.client.slot as usize;
-    // A script expects one reply for each command. EXEC does too, but clients have long relied on it there.
-    if call.caller.origin == Origin::Script {
+    // A script expects one reply for each command. EXEC does too, but clients have long relied on it there, save for
+    // shard channels, which are younger.
+    let alone = call.caller.origin == Origin::Client;
+    if !alone && (kind == Kind::Shard || call.caller.origin == Origin::Script) {
         return Err(CmdError::text(format!(
             "ERR {} isn't allowed for a DENY BLOCKING client",
             words(kind).0.escape_ascii().to_string().to_ascii_uppercase()
@@ -123,7 +166,7 @@ fn subscribe(srv: &mut Server, call: &mut Call<'_>, kind: Kind) -> CmdResult {
     let mut own = srv.clients[slot].subscriptions.take().unwrap_or_default();
     for name in call.args.from(1) {
         srv.pubsub.subscribe(kind, call.caller.client, &mut own, name);
-        confirm(confirmations(srv, call, slot), words(kind).0, Some(name), own.count());
+        confirm(confirmations(srv, call, slot), words(kind).0, Some(name), own.count(kind));
     }
     srv.clients[slot].subscriptions = Some(own);
     srv.clients[slot].flags.set(ClientFlags::SUBSCRIBED);
@@ -135,19 +178,14 @@ fn unsubscribe(srv: &mut Server, call: &mut Call<'_>, kind: Kind) -> CmdResult {
     let slot = call.caller.client.slot as usize;
     let word = words(kind).1;
     let mut own = srv.clients[slot].subscriptions.take().unwrap_or_default();
-    let names: Vec<Box<[u8]>> = if call.args.len() > 1 {
-        call.args.from(1).map(Box::from).collect()
-    } else if kind == Kind::Channel {
-        own.channels.clone()
-    } else {
-        own.patterns.clone()
-    };
+    let named = call.args.from(1);
+    let names = if named.len() > 0 { named.map(Box::from).collect() } else { own.names(kind) };
     for name in &names {
         srv.pubsub.unsubscribe(kind, call.caller.client, &mut own, name);
-        confirm(confirmations(srv, call, slot), word, Some(name), own.count());
+        confirm(confirmations(srv, call, slot), word, Some(name), own.count(kind));
     }
     if names.is_empty() {
-        confirm(confirmations(srv, call, slot), word, None, own.count());
+        confirm(confirmations(srv, call, slot), word, None, own.count(kind));
     }
     if own.is_empty() {
         srv.clients[slot].flags.clear(ClientFlags::SUBSCRIBED);
@@ -190,116 +228,21 @@ fn publish(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const PUBSUB: ServerCommand = row(
-    container,
+pub const SPUBLISH: ServerCommand = row(
+    |srv, call| {
+        let receivers = srv.publish_to_shard(call.arg(1), call.arg(2));
+        call.reply.len_of(receivers);
+        Ok(())
+    },
     Spec {
-        name: "pubsub",
-        arity: -2,
-        since: "2.8.0",
-        complexity: "Depends on subcommand.",
-        summary: "A container for commands about channels and their listeners.",
+        name: "spublish",
+        arity: 3,
+        flags: PUBSUB_FLAG.or(LOADING).or(STALE).or(FAST).or(MAY_REPLICATE),
+        keys: &[KeySpec::one(1, KeyFlags::NOT_KEY)],
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+        summary: "Sends a message to all who listen to a shard channel.",
+        syntax: "shardchannel message",
         ..Spec::BASE
     },
 );
-
-/// Reached only without a subcommand, which the arity forbids.
-fn container(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
-    Err(CmdError::Syntax)
-}
-
-const ASK: Flags = PUBSUB_FLAG.or(LOADING).or(STALE);
-
-pub const PUBSUB_CHANNELS: ServerCommand = row(
-    channels,
-    Spec {
-        name: "pubsub|channels",
-        arity: -2,
-        flags: ASK,
-        since: "2.8.0",
-        complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
-        summary: "Lists the channels that somebody listens to.",
-        syntax: "[pattern]",
-        ..Spec::BASE
-    },
-);
-
-fn channels(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let mark = call.reply.defer();
-    let mut count = 0;
-    for name in srv.pubsub.channels(call.args.opt(2)) {
-        call.reply.bulk(name);
-        count += 1;
-    }
-    call.reply.close_array(mark, count);
-    Ok(())
-}
-
-pub const PUBSUB_NUMSUB: ServerCommand = row(
-    numsub,
-    Spec {
-        name: "pubsub|numsub",
-        arity: -2,
-        flags: ASK,
-        since: "2.8.0",
-        complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
-        summary: "Tells how many listen to each of some channels.",
-        syntax: "[channel [channel ...]]",
-        ..Spec::BASE
-    },
-);
-
-fn numsub(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    call.reply.array(2 * (call.args.len() - 2));
-    for channel in call.args.from(2) {
-        call.reply.bulk(channel);
-        call.reply.len_of(srv.pubsub.subscribers(channel));
-    }
-    Ok(())
-}
-
-pub const PUBSUB_NUMPAT: ServerCommand = row(
-    numpat,
-    Spec {
-        name: "pubsub|numpat",
-        arity: 2,
-        flags: ASK,
-        since: "2.8.0",
-        complexity: "O(1)",
-        summary: "Tells how many patterns are listened to.",
-        ..Spec::BASE
-    },
-);
-
-fn numpat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    call.reply.len_of(srv.pubsub.pattern_count());
-    Ok(())
-}
-
-pub const PUBSUB_HELP: ServerCommand = row(
-    help,
-    Spec {
-        name: "pubsub|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        acl: Categories::NONE,
-        since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
-);
-
-fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    crate::command::help::reply(
-        call,
-        &[
-            "CHANNELS [<pattern>]",
-            "    Lists the channels that somebody listens to, all or those that match.",
-            "NUMPAT",
-            "    Tells how many patterns are listened to.",
-            "NUMSUB [<channel> ...]",
-            "    Tells how many listen to each channel, patterns left aside.",
-        ],
-    );
-    Ok(())
-}

@@ -83,7 +83,7 @@ fn is_lazy(srv: &Server, call: &Call<'_>) -> Result<bool, CmdError> {
 }
 
 impl Server {
-    /// Empties databases and tells watchers and waiters. Returns the number of keys removed.
+    /// Empties databases and tells watchers, waiters and trackers. Returns the number of keys removed.
     pub fn empty_databases(&mut self, which: Range<usize>, lazy: bool, fx: &mut Effects) -> u64 {
         let mut gone: Vec<(DbId, Box<[u8]>)> = Vec::new();
         for db in which.clone().map(|i| DbId(i as u32)) {
@@ -102,6 +102,7 @@ impl Server {
         for (db, key) in gone {
             self.touch_watchers(db, &key);
         }
+        self.invalidate_everything();
         removed
     }
 }

@@ -147,6 +147,8 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         // A command may have changed the database, or the protocol.
         let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
         srv.call(row, Args::of(&argv), caller, call.reply, call.fx);
+        srv.settle_tracking(&call.fx.touched, caller.client);
+        srv.remember_keys(slot, row, Args::of(&argv));
     }
     srv.stats.nested_ticks += srv.exec.last_ticks().wrapping_sub(began);
     Ok(())

@@ -8,7 +8,6 @@ use super::Text;
 use crate::base::crc64;
 use crate::config::Supervised;
 use crate::server::Server;
-use crate::server::client::{Client, Flags};
 use crate::server::version::{REDIS_VERSION, REDSTART_VERSION};
 use crate::sys::process::{CpuOf, CpuTime, cpu_time};
 use crate::sys::{kernel, notify};
@@ -83,16 +82,15 @@ fn supervised(wish: Supervised) -> &'static str {
 }
 
 pub fn clients(srv: &Server, out: &mut Text) {
-    let largest = |size: fn(&Client) -> usize| srv.clients.iter().map(|(_, c)| size(c)).max().unwrap_or(0) as u64;
-    let waiting = srv.clients.iter().filter(|(_, c)| c.flags.has(Flags::BLOCKED)).count() as u64;
+    let (input, output) = srv.clients.upkeep.recent_peaks();
     out.numbers(&[
-        ("connected_clients", srv.clients.len() as u64),
+        ("connected_clients", srv.clients.open_count() as u64),
         ("cluster_connections", 0),
         ("maxclients", srv.config.maxclients as u64),
-        ("client_recent_max_input_buffer", largest(|c| c.input.len())),
-        ("client_recent_max_output_buffer", largest(Client::output_len)),
-        ("blocked_clients", waiting),
-        ("tracking_clients", 0),
+        ("client_recent_max_input_buffer", input as u64),
+        ("client_recent_max_output_buffer", output as u64),
+        ("blocked_clients", srv.clients.blocked as u64),
+        ("tracking_clients", srv.tracking.clients as u64),
         ("clients_in_timeout_table", srv.blocking.timed() as u64),
         ("total_blocking_keys", srv.blocking.key_count() as u64),
         ("total_blocking_keys_on_nokey", 0),

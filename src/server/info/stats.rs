@@ -1,11 +1,12 @@
 //! INFO stats and keyspace.
 //!
 //! *Duty:* counters since the start or the last CONFIG RESETSTAT; the databases' sizes. Fields of what this release
-//! does not have (replicas, eviction of clients, defragmentation, tracking) are zero because it did not happen.
+//! does not have (replicas, defragmentation) are zero because it did not happen.
 //! *Counterpart in C Redis:* the same sections of `genRedisInfoString`.
 
 use super::Text;
 use super::persistence::facts;
+use crate::pubsub::Kind;
 use crate::server::Server;
 use crate::sys::clock;
 
@@ -13,12 +14,12 @@ pub fn write(srv: &Server, out: &mut Text) {
     traffic(srv, out);
     keys(srv, out);
     out.numbers(&[
-        ("pubsub_channels", srv.pubsub.channel_count() as u64),
+        ("pubsub_channels", srv.pubsub.channel_count(Kind::Channel) as u64),
         ("pubsub_patterns", srv.pubsub.pattern_count() as u64),
-        ("pubsubshard_channels", 0),
+        ("pubsubshard_channels", srv.pubsub.channel_count(Kind::Shard) as u64),
         ("latest_fork_usec", facts(srv).latest_fork_us),
         ("total_forks", srv.stats.total_forks),
-        ("migrate_cached_sockets", 0),
+        ("migrate_cached_sockets", srv.migrations.len() as u64),
         ("slave_expires_tracked_keys", 0),
         ("active_defrag_hits", 0),
         ("active_defrag_misses", 0),
@@ -26,9 +27,9 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("active_defrag_key_misses", 0),
         ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0),
-        ("tracking_total_keys", 0),
-        ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0),
+        ("tracking_total_keys", srv.tracking.keys.len() as u64),
+        ("tracking_total_items", srv.tracking.keys.items() as u64),
+        ("tracking_total_prefixes", srv.tracking.prefixes.len() as u64),
     ]);
     errors_and_turns(srv, out);
 }
@@ -68,7 +69,7 @@ fn keys(srv: &Server, out: &mut Text) {
     let (total_exceeded, current_exceeded) = srv.evict.exceeded_ms(srv.clock.mono_us());
     out.numbers(&[
         ("evicted_keys", stats.evicted_keys),
-        ("evicted_clients", 0),
+        ("evicted_clients", stats.evicted_clients),
         ("total_eviction_exceeded_time", total_exceeded),
         ("current_eviction_exceeded_time", current_exceeded),
         ("keyspace_hits", stats.keyspace_hits),

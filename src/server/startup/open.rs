@@ -16,6 +16,7 @@ use crate::server::registry::Registry;
 use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
 use crate::sys::{alloc, crash, process, signals, title};
+use crate::tracking::{Keys, Tracking};
 
 /// Where the pid is written when a daemon names no file.
 const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";
@@ -46,9 +47,12 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         exec: Default::default(),
         turn: Default::default(),
         evict: Default::default(),
+        migrations: Default::default(),
         watch: Default::default(),
         blocking: Default::default(),
         pubsub: Default::default(),
+        tracking: Tracking { keys: Keys::new(rng.next_u64()), ..Tracking::default() },
+        pause: Default::default(),
         config,
         clock,
         stats: Default::default(),

@@ -112,11 +112,8 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let own = call.caller.client.slot as usize;
     let meant: Vec<usize> = srv
         .clients
-        .iter()
-        .filter(|(slot, client)| {
-            let spared = filter.skip_caller && *slot == own;
-            !spared && !client.flags.has(ClientFlags::CLOSE_ASAP) && filter.meets(srv, client)
-        })
+        .open()
+        .filter(|(slot, client)| !(filter.skip_caller && *slot == own) && filter.meets(srv, client))
         .map(|(slot, _)| slot)
         .collect();
     match (old_form, meant.len()) {
@@ -137,9 +134,17 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 impl Server {
     /// Ends a connection other than the one whose command runs.
     pub fn end_client(&mut self, slot: usize) {
-        self.drop_blocked(slot);
-        self.drop_subscriptions(slot);
-        self.unwatch(slot);
+        self.drop_state(slot);
         self.clients.close_asap(slot);
+    }
+
+    /// Takes a connection out of everything that knows it.
+    pub fn drop_state(&mut self, slot: usize) {
+        self.drop_blocked(slot);
+        self.drop_postponed(slot);
+        self.drop_subscriptions(slot);
+        self.drop_tracking(slot);
+        self.stop_monitor(slot);
+        self.unwatch(slot);
     }
 }

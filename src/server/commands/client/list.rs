@@ -1,20 +1,20 @@
 //! CLIENT LIST and CLIENT INFO: a connection as a line of text.
 //!
 //! *Duty:* the fields of 7.2 in its order, with values that are true here: replies gather in one buffer, of which the
-//! first 16 KiB are shown as `obl` and more than that as `omem`, because that is where the reference draws the line
-//! between its fixed buffer and its list, and what those who watch for slow readers go by.
+//! first 16 KiB are shown as `obl` and more than that as `oll` blocks of `omem` bytes, because that is how the reference
+//! keeps it, and what limits and those who watch for slow readers go by.
 //! *Counterpart in C Redis:* `catClientInfoString`, `getClientMemoryUsage`.
 
 use std::fmt::Write;
-use std::mem::{size_of, size_of_val};
 use std::net::SocketAddr;
 
+use super::tracking::redirect_of;
 use super::{ANY, KEEPER, Kind, client_id, row};
 use crate::call::{Call, ClientId, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::resp::Proto;
 use crate::server::Server;
-use crate::server::client::{Client, Flags as ClientFlags};
+use crate::server::client::{Client, FIXED_OUTPUT, Flags as ClientFlags, Memory};
 use crate::server::commands::ServerCommand;
 
 pub const LIST: ServerCommand = row(
@@ -52,7 +52,7 @@ fn list(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             4 if call.args.is(2, "TYPE") => Some(Kind::parse(call.args, 3)?),
             _ => return Err(CmdError::Syntax),
         };
-        let all = srv.clients.iter();
+        let all = srv.clients.open();
         let wanted = all.filter(|(_, client)| kind.is_none_or(|k| Kind::of(client) == k));
         shown.extend(wanted.map(|(slot, client)| (client.id, slot)));
         // Slots are used again; ids tell who came first.
@@ -113,6 +113,9 @@ fn flag_letters(client: &Client) -> String {
         (ClientFlags::SUBSCRIBED, 'P'),
         (ClientFlags::MULTI, 'x'),
         (ClientFlags::BLOCKED, 'b'),
+        (ClientFlags::TRACKING, 't'),
+        (ClientFlags::TRACKING_BROKEN, 'R'),
+        (ClientFlags::TRACKING_BCAST, 'B'),
         (ClientFlags::DIRTY_CAS, 'd'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_ASAP, 'A'),
@@ -125,72 +128,31 @@ fn flag_letters(client: &Client) -> String {
     if text.is_empty() { "N".to_owned() } else { text }
 }
 
-/// Bytes that a connection takes in one way or another.
-struct Memory {
-    /// Input that has arrived, and the room behind it.
-    input: usize,
-    input_room: usize,
-    argv: usize,
-    queued: usize,
-    /// The reply buffer, and what of it was used since it was empty last.
-    reply: usize,
-    reply_used: usize,
-    unsent: usize,
-    other: usize,
-}
-
-impl Memory {
-    fn of(client: &Client) -> Memory {
-        let names = client.names.as_deref();
-        let names =
-            names.map_or(0, |n| size_of_val(n) + n.name.capacity() + n.lib_name.capacity() + n.lib_ver.capacity());
-        let subscriptions = client.subscriptions.iter().flat_map(|s| s.channels.iter().chain(&s.patterns));
-        let subscriptions: usize = subscriptions.map(|name| size_of_val(name) + name.len()).sum();
-        Memory {
-            input: client.input.len(),
-            input_room: client.input.capacity() - client.input.len(),
-            argv: client.blocked.as_ref().map_or(0, |b| b.argument_memory()),
-            queued: client.transaction.as_ref().map_or(0, |t| t.memory),
-            reply: client.reply.capacity(),
-            reply_used: client.reply.len(),
-            unsent: client.output_len(),
-            other: size_of::<Client>() + names + subscriptions,
-        }
+/// While a client's command runs, its input and its replies are elsewhere.
+fn memory(srv: &Server, slot: usize, call: &Call<'_>) -> Memory {
+    let memory = srv.client_memory(slot);
+    if slot != call.caller.client.slot as usize {
+        return memory;
     }
-
-    /// While a client's command runs, its input and its replies are elsewhere.
-    fn of_caller(client: &Client, reading: usize, call: &Call<'_>) -> Memory {
-        Memory {
-            input: reading,
-            argv: call.args.total_len(),
-            reply: call.reply.capacity(),
-            reply_used: call.reply.len(),
-            ..Memory::of(client)
-        }
-    }
-
-    fn total(&self) -> usize {
-        self.input + self.input_room + self.argv + self.queued + self.reply + self.other
+    Memory {
+        input: srv.exec.reading,
+        argv: call.args.total_len(),
+        reply: call.reply.capacity(),
+        reply_used: call.reply.len(),
+        ..memory
     }
 }
-
-/// More than this waiting to be sent counts as a list of its own.
-const FIXED_OUTPUT: usize = 16 * 1024;
 
 fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
     let client = &srv.clients[slot];
-    let memory = if slot == call.caller.client.slot as usize {
-        Memory::of_caller(client, srv.exec.reading, call)
-    } else {
-        Memory::of(client)
-    };
-    let (obl, oll, omem) = match memory.unsent {
-        few @ 0..=FIXED_OUTPUT => (few, 0, 0),
-        many => (FIXED_OUTPUT, 1, many - FIXED_OUTPUT),
-    };
+    let memory = memory(srv, slot, call);
+    let (obl, oll, omem) = (memory.unsent.min(FIXED_OUTPUT), client.output_blocks(), client.listed_output());
     let names = client.names.as_deref();
     let lib = |name: Option<&Vec<u8>>| String::from_utf8_lossy(name.map_or(b"", |n| n)).into_owned();
-    let (sub, psub) = client.subscriptions.as_ref().map_or((0, 0), |s| (s.channels.len(), s.patterns.len()));
+    let subscriptions = client.subscriptions.as_ref();
+    let (sub, psub, ssub) =
+        subscriptions.map_or((0, 0, 0), |s| (s.channels.len(), s.patterns.len(), s.shard_channels.len()));
+    let redirect = redirect_of(client);
     let multi = match &client.transaction {
         _ if !client.flags.has(ClientFlags::MULTI) => -1,
         None => 0,
@@ -198,9 +160,9 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
     };
     let written = writeln!(
         text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={sub} psub={psub} ssub=0 \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={sub} psub={psub} ssub={ssub} \
          multi={multi} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={obl} oll={oll} omem={omem} \
-         tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+         tot-mem={} events={} cmd={} user=default redir={redirect} resp={} lib-name={} lib-ver={}",
         client.id.0,
         peer(srv, client),
         local(srv, client),

@@ -1,0 +1,133 @@
+//! CLIENT PAUSE: for a while, commands wait instead of running.
+//!
+//! *Duty:* say whether a command must wait, park it with its client, and run what was parked when the pause is over.
+//! While it lasts the data set stands still: nothing expires (overdue keys are hidden) and nothing is evicted.
+//! *Does not know:* why somebody wants it. *Invariants:* a parked client is `BLOCKED` and `POSTPONED` until its
+//! command is dispatched again, so what it sent behind that command waits too; `Alarm::PAUSED` is raised exactly as
+//! long as there is a pause, so nobody pays for the question otherwise.
+//! *Counterpart in C Redis:* `pauseClients`, `BLOCKED_POSTPONE`, `checkClientPauseTimeoutAndReturnIfPaused`.
+
+use std::collections::VecDeque;
+
+use super::Server;
+use super::client::Flags;
+use super::gates::Alarm;
+use super::registry::RowId;
+use crate::base::millis::Millis;
+use crate::call::{Args, ClientRef};
+use crate::command::spec::{MAY_REPLICATE, WRITE};
+
+/// What waits; the later one includes the earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// What changes data, or is sent to replicas.
+    Writes,
+    Everything,
+}
+
+#[derive(Default)]
+pub struct Pause {
+    current: Option<(Scope, Millis)>,
+    /// Clients whose command was parked, in the order in which they came.
+    parked: VecDeque<ClientRef>,
+    /// Those of an ended pause: their commands are dispatched again before the loop sleeps.
+    released: VecDeque<ClientRef>,
+}
+
+impl Pause {
+    pub fn is_on(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// When it ends by itself.
+    pub fn end(&self) -> Option<Millis> {
+        self.current.map(|(_, until)| until)
+    }
+
+    pub fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+}
+
+impl Server {
+    /// Begins a pause. One that is on already is never made shorter or weaker by that.
+    pub fn pause_clients(&mut self, scope: Scope, until: Millis) {
+        self.pause.current = match self.pause.current {
+            Some((old, end)) => Some((old.max(scope), end.max(until))),
+            None => Some((scope, until)),
+        };
+        self.pause_changed();
+    }
+
+    pub fn unpause_clients(&mut self) {
+        if self.pause.current.take().is_some() {
+            let parked = std::mem::take(&mut self.pause.parked);
+            self.pause.released.extend(parked);
+            self.pause_changed();
+        }
+    }
+
+    fn pause_changed(&mut self) {
+        let on = self.pause.is_on();
+        self.exec.set_alarm(Alarm::PAUSED, on);
+        self.ks.settings.hide_expired = on;
+    }
+
+    pub(super) fn end_pause_when_over(&mut self) {
+        if self.pause.end().is_some_and(|until| until <= self.clock.now()) {
+            self.unpause_clients();
+        }
+    }
+
+    /// Whether the command must wait for the end of the pause.
+    pub(super) fn must_wait(&self, slot: usize, row: RowId) -> bool {
+        let Some((scope, _)) = self.pause.current else { return false };
+        let spec = self.registry.row(row).spec;
+        let changes = WRITE.or(MAY_REPLICATE);
+        match scope {
+            Scope::Everything => true,
+            Scope::Writes if spec.name == "exec" => self.queued_flags(slot).has(changes),
+            Scope::Writes => spec.flags.has(changes),
+        }
+    }
+
+    /// Parks a request until the pause is over.
+    pub(super) fn postpone(&mut self, slot: usize, args: Args<'_>) {
+        let client = &mut self.clients[slot];
+        client.postponed = Some(Box::new(args.to_argv()));
+        client.flags.set(Flags::BLOCKED);
+        client.flags.set(Flags::POSTPONED);
+        let who = client.reference(slot);
+        self.clients.blocked += 1;
+        self.pause.parked.push_back(who);
+    }
+
+    /// Dispatches the commands that an ended pause has released. A new pause may park them again.
+    pub(super) fn run_released(&mut self) {
+        while let Some(who) = self.pause.released.pop_front() {
+            if self.clients.find(who).is_none_or(|c| c.postponed.is_none()) {
+                continue;
+            }
+            let slot = who.slot as usize;
+            if let Some(argv) = self.take_postponed(slot) {
+                self.run_parked(slot, &argv);
+            }
+        }
+    }
+
+    fn take_postponed(&mut self, slot: usize) -> Option<Box<crate::resp::Argv>> {
+        let client = &mut self.clients[slot];
+        let argv = client.postponed.take()?;
+        client.flags.clear(Flags(Flags::BLOCKED.0 | Flags::POSTPONED.0));
+        self.clients.blocked -= 1;
+        Some(argv)
+    }
+
+    /// Forgets the parked command of a client that goes away.
+    pub fn drop_postponed(&mut self, slot: usize) {
+        if self.take_postponed(slot).is_some() {
+            let who = self.clients[slot].reference(slot);
+            self.pause.parked.retain(|parked| *parked != who);
+        }
+    }
+}
