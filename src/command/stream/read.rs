@@ -218,12 +218,12 @@ fn starting_point(ks: &mut Keyspace, call: &mut Call<'_>, options: &Options<'_>,
     let key = call.arg(options.keys_at + i);
     let id = call.arg(options.keys_at + options.keys + i);
     let stream = ks.read_typed::<Stream>(key, call)?;
-    if let Some((group, _)) = options.member {
-        if !stream.is_some_and(|stream| stream.groups().contains_key(group)) {
-            let text =
-                [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"' in XREADGROUP with GROUP option"];
-            return Err(CmdError::text(text.concat()));
-        }
+    if let Some((group, _)) = options.member
+        && !stream.is_some_and(|stream| stream.groups().contains_key(group))
+    {
+        let text =
+            [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"' in XREADGROUP with GROUP option"];
+        return Err(CmdError::text(text.concat()));
     }
     match id {
         b"$" if options.member.is_some() => Err(CmdError::Fixed(

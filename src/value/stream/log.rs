@@ -155,12 +155,12 @@ impl Log {
         }
         // What the next node will need, judged by the last one.
         let mut room = 0;
-        if let Some(mut full) = self.tail.take_if(|tail| tail.is_full(item_bytes, limits) || id <= tail.first) {
-            if id > full.first {
-                room = full.byte_len();
-                full.shrink();
-                self.sealed.insert(full.first, full);
-            }
+        let full = self.tail.take_if(|tail| tail.is_full(item_bytes, limits) || id <= tail.first);
+        // A node behind the new id has no entries any more (XSETID went back), and is given up.
+        if let Some(mut full) = full.filter(|full| id > full.first) {
+            room = full.byte_len();
+            full.shrink();
+            self.sealed.insert(full.first, full);
         }
         let names = item.clone().step_by(2).map(crate::ds::element::Elem::parse);
         let tail = self.tail.get_or_insert_with(|| Node::new(id, names, room));
