@@ -25,7 +25,7 @@ pub const HRANDFIELD: DataCommand = Command::new(
         since: "6.2.0",
         complexity: "O(N) for N fields returned.",
         summary: "Returns fields of a hash, drawn at random.",
-        syntax: "key [count [WITHVALUES]]",
+        syntax: "key [(count [WITHVALUES]):options]",
         tips: &["nondeterministic_output"],
         ..HASH_SPEC
     },
