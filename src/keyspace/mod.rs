@@ -51,6 +51,8 @@ pub struct Settings {
     pub cluster: bool,
     /// `active-expire`: DEBUG SET-ACTIVE-EXPIRE switches it.
     pub active_expire: bool,
+    /// Checksums of files and payloads count: DEBUG SET-SKIP-CHECKSUM-VALIDATION switches it.
+    pub checksums: bool,
     /// Up to where collections keep their small forms.
     pub limits: Limits,
 }
@@ -71,6 +73,7 @@ impl Settings {
             shared_integers: SHARED_INTEGERS,
             cluster: false,
             active_expire: true,
+            checksums: true,
             limits: Limits::new(seed),
         }
     }

@@ -54,14 +54,14 @@ pub fn dump_payload(value: View<'_>, compress: bool) -> Vec<u8> {
     payload
 }
 
-/// The value that RESTORE makes of `payload`.
-pub fn parse_payload(payload: &[u8], limits: &Limits) -> Result<ValueOwned, PayloadError> {
+/// The value that RESTORE makes of `payload`; `checksum`: whether its checksum counts.
+pub fn parse_payload(payload: &[u8], limits: &Limits, checksum: bool) -> Result<ValueOwned, PayloadError> {
     let body = payload.len().checked_sub(FOOTER_BYTES).ok_or(PayloadError::VersionOrChecksum)?;
     let (body, footer) = payload.split_at(body);
     let (version, stored) = footer.split_at(FOOTER_BYTES - SUM_BYTES);
     let version = u32::from(version[0]) | u32::from(version[1]) << 8;
     let computed = crc64::update(0, &payload[..payload.len() - SUM_BYTES]);
-    if version > MAX_VERSION || computed.to_le_bytes() != stored {
+    if version > MAX_VERSION || checksum && computed.to_le_bytes() != stored {
         return Err(PayloadError::VersionOrChecksum);
     }
     parse_body(body, limits).map_err(PayloadError::BadData)

@@ -63,7 +63,7 @@ impl SeenValue {
 }
 
 fn parse(payload: &[u8]) -> Result<ValueOwned, PayloadError> {
-    parse_payload(payload, &Limits::new(HashSeed::new(7)))
+    parse_payload(payload, &Limits::new(HashSeed::new(7)), true)
 }
 
 fn write(items: &[Seen], options: WriteOptions) -> Vec<u8> {

@@ -157,3 +157,19 @@ fn a_picture_ends_with_the_version() {
     assert_eq!(client.ask(&["LOLWUT", "VERSION", "x"]), error("ERR value is not an integer or out of range"));
     assert_eq!(client.ask(&["ROLE"]), Reply::Array(vec![bulk("master"), Reply::Int(0), Reply::Array(vec![])]));
 }
+
+#[test]
+fn checksums_can_be_passed_over() {
+    let server = Server::with_config("save \"\"\nenable-debug-command yes\n");
+    let mut client = server.client();
+    client.ask(&["SET", "k", "v"]);
+    // A string of one byte, format 9, and no checksum worth the name.
+    let payload = "\0\u{1}v\t\0--------";
+    let refused = error("ERR DUMP payload version or checksum are wrong");
+    assert_eq!(client.ask(&["RESTORE", "a", "0", payload]), refused);
+    client.ask(&["DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", "1"]);
+    assert_eq!(client.ask(&["RESTORE", "a", "0", payload]), status("OK"));
+    assert_eq!(client.ask(&["GET", "a"]), bulk("v"));
+    client.ask(&["DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", "0"]);
+    assert_eq!(client.ask(&["RESTORE", "b", "0", payload]), refused);
+}

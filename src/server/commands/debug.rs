@@ -165,6 +165,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    With 0, keys expire only when somebody looks at them.",
     ]),
+    sub("SET-SKIP-CHECKSUM-VALIDATION", 3..=3, knobs::skip_checksums, &[
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    With 1, wrong checksums of files and payloads do not matter.",
+    ]),
     sub("SLEEP", 3..=3, sleep, &[
         "SLEEP <seconds>",
         "    Stops the server for so long.",

@@ -132,7 +132,7 @@ impl Server {
         };
         loader.serve_at = loader.serve_every;
         let options = ReadOptions {
-            checksum: self.config.rdbchecksum,
+            checksum: self.config.rdbchecksum && self.ks.settings.checksums,
             limit: Some(size),
             limits: self.ks.settings.limits,
             ..ReadOptions::default()

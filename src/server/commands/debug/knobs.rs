@@ -1,4 +1,5 @@
-//! DEBUG ASSERT, CHANGE-REPL-ID, MALLCTL, MALLCTL-STR, PAUSE-CRON, STRUCTSIZE: the server's own machinery.
+//! DEBUG ASSERT, CHANGE-REPL-ID, MALLCTL, MALLCTL-STR, PAUSE-CRON, REPLYBUFFER, SET-SKIP-CHECKSUM-VALIDATION,
+//! STRUCTSIZE: the server's own machinery.
 //!
 //! *Does not know:* data; `look` does. *Counterpart in C Redis:* the same branches of `debugCommand`, `mallctl_int`,
 //! `mallctl_string`.
@@ -28,6 +29,12 @@ pub(super) fn change_replid(srv: &mut Server, call: &mut Call<'_>) -> CmdResult 
 
 fn is_on(arg: &[u8]) -> bool {
     num::parse_i64(arg).is_some_and(|n| n != 0)
+}
+
+pub(super) fn skip_checksums(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.ks.settings.checksums = num::parse_i64(call.arg(2)).is_none_or(|n| n == 0);
+    call.reply.ok();
+    Ok(())
 }
 
 pub(super) fn pause_cron(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
