@@ -46,7 +46,11 @@ fn content(value: ValueOwned) -> Content {
         ValueOwned::Int(value) => Content::Int(value),
         ValueOwned::Bytes(bytes) => Content::Str(bytes),
         ValueOwned::Object(value) => match value.as_ref() {
-            Value::List(list) => Content::List(list.as_ref().range(0, -1).map(<[u8]>::to_vec).collect()),
+            Value::List(list) => {
+                let mut elements = Vec::new();
+                list.as_ref().for_each(|element| elements.push(element.to_vec()));
+                Content::List(elements)
+            }
             other => Content::Rows(other.as_ref().encoding(), rows(other.as_ref())),
         },
     }

@@ -9,6 +9,9 @@ mod harness;
 #[path = "server/clients.rs"]
 mod clients;
 
+#[path = "server/blocking.rs"]
+mod blocking;
+
 #[path = "server/config.rs"]
 mod config;
 
@@ -30,6 +33,9 @@ mod install;
 #[path = "server/observation.rs"]
 mod observation;
 
+#[path = "server/migrate.rs"]
+mod migrate;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 
@@ -38,6 +44,9 @@ mod runbook_a;
 
 #[path = "server/runbook_b.rs"]
 mod runbook_b;
+
+#[path = "server/shutdown.rs"]
+mod shutdown;
 
 #[path = "server/smoke.rs"]
 mod smoke;

@@ -65,15 +65,6 @@ pub struct Notice {
     pub key: Box<[u8]>,
 }
 
-/// A key that changed, or went away.
-#[derive(Debug)]
-pub struct Touched {
-    pub db: DbId,
-    pub key: Box<[u8]>,
-    /// Its time was over: no client did it.
-    pub expired: bool,
-}
-
 /// What a key must hold to end a wait. A key of another type leaves those who wait where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitFor {
@@ -93,6 +84,15 @@ impl WaitFor {
             WaitFor::Stream | WaitFor::Group => "stream",
         }
     }
+}
+
+/// A key that changed, or went away.
+#[derive(Debug)]
+pub struct Touched {
+    pub db: DbId,
+    pub key: Box<[u8]>,
+    /// Its time was over: no client did it.
+    pub expired: bool,
 }
 
 /// The caller wants to wait for one of these keys.

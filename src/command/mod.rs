@@ -6,6 +6,7 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod hyperloglog;
@@ -13,8 +14,10 @@ pub mod list;
 pub mod scanning;
 pub mod set;
 pub mod spec;
+pub mod stream;
 pub mod string;
 pub mod syntax;
+pub mod zset;
 
 use spec::DataCommand;
 
@@ -23,9 +26,12 @@ use spec::DataCommand;
 pub const FAMILIES: &[&[DataCommand]] = &[
     bitmap::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
+    zset::COMMANDS,
 ];

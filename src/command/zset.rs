@@ -4,7 +4,7 @@
 //! stand in the files below. *Does not know:* which form a set has; see [`crate::value::zset`].
 //! *Counterpart in C Redis:* `t_zset.c`.
 
-mod add;
+pub(super) mod add;
 mod bounds;
 mod combine;
 mod lookup;
@@ -98,7 +98,7 @@ pub(super) fn text<'b, 'a: 'b>(member: Elem<'a>, buf: &'b mut TextBuf) -> &'b [u
     member.text(buf)
 }
 
-fn score_arg(arg: &[u8]) -> Result<f64, CmdError> {
+pub(super) fn score_arg(arg: &[u8]) -> Result<f64, CmdError> {
     float::parse_f64(arg).ok_or(CmdError::NotFloat)
 }
 

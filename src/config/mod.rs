@@ -21,6 +21,7 @@ pub mod number;
 pub mod obsolete;
 pub mod parse;
 pub mod repair;
+pub mod rewrite;
 #[cfg(test)]
 mod shipped;
 pub mod table;

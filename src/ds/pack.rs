@@ -47,6 +47,14 @@ impl Pack {
         Pack { bytes }
     }
 
+    /// Elements as they are coded, `count` of them.
+    pub(super) fn from_run(run: &[u8], count: usize) -> Pack {
+        let mut pack = Pack::with_capacity(run.len());
+        pack.bytes.extend_from_slice(run);
+        pack.set_count(count);
+        pack
+    }
+
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -194,6 +202,12 @@ impl<'a> PackRef<'a> {
     #[inline]
     pub fn byte_len(self) -> usize {
         self.bytes.len()
+    }
+
+    /// The elements as they are coded, without the count.
+    #[inline]
+    pub(super) fn run(self) -> &'a [u8] {
+        &self.bytes[HEADER..]
     }
 
     /// How many elements there are.

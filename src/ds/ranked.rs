@@ -87,7 +87,7 @@ impl Ranked {
         let old = found.map(|record| self.records.score(record));
         let new = decide(old);
         match (found, old, new) {
-            (Some(record), Some(old), Some(new)) if new != old => self.move_to(record, old, new),
+            (Some(record), Some(old), Some(new)) if new.to_bits() != old.to_bits() => self.move_to(record, old, new),
             (None, _, Some(new)) => self.add(hash, member, new),
             _ => {}
         }
@@ -248,7 +248,7 @@ impl Drop for Ranked {
 
 impl Clone for Ranked {
     fn clone(&self) -> Ranked {
-        let mut copy = Ranked::new(self.seed.clone());
+        let mut copy = Ranked::new(self.seed);
         copy.reserve(self.len());
         self.iter().for_each(|(member, score)| {
             copy.insert(member, score);

@@ -7,8 +7,13 @@
 //! holds no pointer, only 40 bits of the key's hash, and an id; the entry's stamp holds the id of the one record that
 //! counts. So a key that goes away leaves its record behind (it fires and finds nothing), and a deadline that moves
 //! back keeps its record (it fires early and is filed anew). Only a deadline that moves forward needs a second one.
-//! Left-behind records are counted, and swept when they are the majority.
+//! Left-behind records are counted, and swept when they are the majority. Deadlines of hash fields: see [`fields`].
 
+mod fields;
+
+pub use fields::Lapsed;
+
+use self::fields::HashWheel;
 use super::entries::{Entries, EntryMut};
 use super::entry::{EntryRef, New, Stamp, Taken};
 use crate::base::hash::HashSeed;
@@ -33,6 +38,7 @@ pub struct Db {
     /// Sum of all deadlines, from which INFO's average TTL follows without a sample.
     deadline_sum: i128,
     fired: Vec<Fired>,
+    hashes: HashWheel,
 }
 
 /// Which keys a question is about.
@@ -50,7 +56,18 @@ const STALE_FLOOR: usize = 4096;
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db { entries: Entries::new(seed), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() }
+        Db::of(Entries::new(seed))
+    }
+
+    fn of(entries: Entries) -> Db {
+        Db {
+            entries,
+            wheel: Wheel::new(),
+            volatile: 0,
+            deadline_sum: 0,
+            fired: Vec::new(),
+            hashes: HashWheel::default(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -80,17 +97,16 @@ impl Db {
 
     /// No record is left, not even of keys that went away.
     pub fn wheel_is_empty(&self) -> bool {
-        self.wheel.is_empty()
+        self.wheel.is_empty() && self.hashes.is_empty()
     }
 
     pub fn wheel_bytes(&self) -> usize {
-        self.wheel.memory_usage()
+        self.wheel.memory_usage() + self.hashes.memory_usage()
     }
 
     /// An empty database in place of this one; what was there is returned, to be freed wherever is best.
     pub fn take(&mut self) -> Db {
-        let fresh =
-            Db { entries: self.entries.fresh(), wheel: Wheel::new(), volatile: 0, deadline_sum: 0, fired: Vec::new() };
+        let fresh = Db::of(self.entries.fresh());
         std::mem::replace(self, fresh)
     }
 
@@ -107,13 +123,14 @@ impl Db {
     pub fn set(
         &mut self,
         key: &[u8],
-        value: New<'_>,
+        mut value: New<'_>,
         expire: Expire,
         access: impl FnOnce(Option<u32>) -> u32,
         now: Millis,
     ) -> Met {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
+        hashes.adopt(&mut value, hash, now);
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
         match entries.get_mut(hash, key) {
             Some(mut entry) => {
@@ -126,6 +143,7 @@ impl Db {
                 let overdue = entry.entry().is_expired(now);
                 let access = access(Some(entry.entry().access()));
                 let taken = entry.replace(stamp, access, value);
+                hashes.left(&taken);
                 if overdue { Met::Overdue(taken) } else { Met::Live(taken) }
             }
             None => {
@@ -155,45 +173,51 @@ impl Db {
     /// Takes a key out, whatever its deadline.
     pub fn remove(&mut self, key: &[u8]) -> Option<Taken> {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         let entry = entries.get_mut(hash, key)?;
         Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, Millis(0));
-        Some(entry.remove())
+        let taken = entry.remove();
+        hashes.left(&taken);
+        Some(taken)
     }
 
     /// The entry of `key`, or, if its deadline has passed at `now`, what is left after taking it out.
     #[inline]
     pub fn live(&mut self, key: &[u8], now: Millis) -> Live<'_> {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         match entries.get_mut(hash, key) {
             None => Live::Absent,
             Some(entry) if !entry.entry().is_expired(now) => Live::Present(entry),
             Some(entry) => {
                 Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, now);
-                Live::Expired(entry.remove())
+                let taken = entry.remove();
+                hashes.left(&taken);
+                Live::Expired(taken)
             }
         }
     }
 
-    /// Where `key` is or would be, and what an overdue key in this place left.
+    /// Where `key` is or would be, and what a key in this place left that was overdue at `deadline`, which is `now`
+    /// or, for who takes no notice of deadlines, long ago.
     #[inline]
-    pub fn place(&mut self, key: &[u8], now: Millis) -> (Place<'_>, Option<Taken>) {
+    pub fn place(&mut self, key: &[u8], deadline: Millis, now: Millis) -> (Place<'_>, Option<Taken>) {
         let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
+        let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
         let mut taken = None;
         let spot = match entries.get_or_self(hash, key) {
-            Ok(entry) if !entry.entry().is_expired(now) => Spot::There(entry),
+            Ok(entry) if !entry.entry().is_expired(deadline) => Spot::There(entry),
             Ok(entry) => {
                 deadlines.moved(entry.entry().stamp(), None, hash, now);
                 let (left, entries) = entry.remove_and_lend();
+                hashes.left(&left);
                 taken = Some(left);
                 Spot::Free(entries)
             }
             Err(entries) => Spot::Free(entries),
         };
-        (Place { spot, deadlines, hash }, taken)
+        (Place { spot, deadlines, hashes, hash, now }, taken)
     }
 
     /// Takes out overdue keys, at most `budget` steps of work: `expired` sees each key before it goes, and then what
@@ -287,9 +311,10 @@ impl Db {
         Some(later.unwrap_or(first).1)
     }
 
-    /// When the next record fires at the earliest.
+    /// When the next record that may matter fires at the earliest.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        self.wheel.next_due(now)
+        let keys = if self.volatile > 0 { self.wheel.next_due(now) } else { None };
+        keys.into_iter().chain(self.hashes.next_due(now)).min()
     }
 }
 
@@ -321,7 +346,9 @@ pub enum Live<'a> {
 pub struct Place<'a> {
     pub(super) spot: Spot<'a>,
     deadlines: Deadlines<'a>,
+    hashes: &'a mut HashWheel,
     hash: u64,
+    now: Millis,
 }
 
 /// What is in a [`Place`].
@@ -342,11 +369,13 @@ impl Place<'_> {
     }
 
     /// Gives the key this value; a key that is there keeps its deadline and access bits.
-    pub(super) fn set(&mut self, key: &[u8], access: u32, value: New<'_>) {
+    pub(super) fn set(&mut self, key: &[u8], access: u32, mut value: New<'_>) {
+        self.hashes.adopt(&mut value, self.hash, self.now);
         match &mut self.spot {
             Spot::There(entry) => {
                 let (stamp, access) = (entry.entry().stamp(), entry.entry().access());
-                drop(entry.replace(stamp, access, value));
+                let taken = entry.replace(stamp, access, value);
+                self.hashes.left(&taken);
             }
             Spot::Free(entries) => entries.insert(self.hash, key, None, access, value),
             Spot::Left => unreachable!("nothing is set in a place that was left"),
@@ -357,7 +386,19 @@ impl Place<'_> {
     pub(super) fn remove(&mut self) {
         if let Spot::There(entry) = std::mem::replace(&mut self.spot, Spot::Left) {
             self.deadlines.moved(entry.entry().stamp(), None, self.hash, Millis(0));
-            drop(entry.remove());
+            let taken = entry.remove();
+            self.hashes.left(&taken);
+        }
+    }
+
+    /// The value that lies here was changed: the key goes if it is empty now, and its fields' deadlines are looked at.
+    pub(super) fn changed(&mut self) {
+        let Spot::There(entry) = &mut self.spot else { return };
+        let Some(value) = entry.object_mut() else { return };
+        if value.is_gone() {
+            self.remove();
+        } else if let Some(deadlines) = value.field_deadlines_mut() {
+            self.hashes.file(deadlines, self.hash, self.now);
         }
     }
 }

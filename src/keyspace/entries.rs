@@ -114,6 +114,14 @@ impl Entries {
         Some(unsafe { entry_of(slot.handle()) })
     }
 
+    /// The entry with these low 40 bits of its hash whose object `is_it` recognises.
+    pub fn by_value(&mut self, partial: u64, is_it: impl Fn(&Value) -> bool) -> Option<EntryMut<'_>> {
+        // SAFETY: handles of our own table.
+        let slot = self.table.find(partial, |h| unsafe { entry_of(h) }.object().is_some_and(&is_it))?;
+        let at = pointer_of(slot.handle());
+        Some(EntryMut { entries: self, slot, at })
+    }
+
     /// Adds a key that is not there.
     pub fn insert(&mut self, hash: u64, key: &[u8], stamp: Option<Stamp>, access: u32, value: New<'_>) {
         self.outside += value.owns_outside() as usize;

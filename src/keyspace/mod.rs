@@ -16,7 +16,7 @@ pub mod evict;
 pub mod typing;
 
 pub use access::AccessClock;
-pub use db::{Db, Expire, Live, Met, Overdue, Place};
+pub use db::{Db, Expire, Lapsed, Live, Met, Overdue, Place};
 pub use entries::{Entries, EntryMut};
 pub use entry::{EntryRef, New, Taken, View};
 pub use typing::Typing;
@@ -37,6 +37,8 @@ pub struct Settings {
     pub lazy_server_del: bool,
     /// `lazyfree-lazy-expire`: the same for expired keys, which are propagated as UNLINK.
     pub lazy_expire: bool,
+    /// `rdbcompression`: DUMP compresses long strings.
+    pub compress_dumps: bool,
     /// An overdue key is hidden but stays until the master says DEL.
     pub hide_expired: bool,
     /// Access bits stay as they are (a child shares the memory).
@@ -62,6 +64,7 @@ impl Settings {
             lazy_user_del: false,
             lazy_server_del: false,
             lazy_expire: false,
+            compress_dumps: true,
             hide_expired: false,
             freeze_access: false,
             max_string: 512 << 20,
@@ -100,6 +103,8 @@ pub mod event {
     pub const EXPIRED: Event = Event::new(Class::EXPIRED, "expired");
     pub const EXPIRE: Event = Event::new(Class::GENERIC, "expire");
     pub const PERSIST: Event = Event::new(Class::GENERIC, "persist");
+    /// Fields of a hash expired.
+    pub const FIELD_EXPIRED: Event = Event::new(Class::HASH, "hexpired");
     pub const KEY_MISS: Event = Event::new(Class::KEY_MISS, "keymiss");
     pub const NEW: Event = Event::new(Class::NEW, "new");
 }
@@ -227,7 +232,7 @@ impl Keyspace {
         let Keyspace { dbs, access, settings, rng, scratch } = self;
         let db = call.db();
         let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
-        let (mut place, taken) = dbs[db.0 as usize].place(key, now);
+        let (mut place, taken) = dbs[db.0 as usize].place(key, now, call.now);
         if let Some(taken) = taken {
             discard(taken, settings.lazy_expire, call.fx);
             // A replica that may be written to forgets an overdue key without a word: its master will say DEL.
@@ -326,8 +331,24 @@ impl Keyspace {
                 Overdue::Key(entry) => tell_expired(self.settings.lazy_expire, id, entry.key(), fx),
                 Overdue::Value(taken) => discard(taken, self.settings.lazy_expire, fx),
             });
+            more |= db.expire_fields(now, budget, |lapsed| match lapsed {
+                Lapsed::Field(key, field) => fx.also(id, &[b"HDEL", key, field]),
+                Lapsed::Hash(key) => {
+                    fx.notify(id, event::FIELD_EXPIRED, key);
+                    fx.touch(id, key);
+                }
+                Lapsed::Key(key) => fx.notify(id, event::DEL, key),
+                Lapsed::Value(taken) => discard(taken, self.settings.lazy_expire, fx),
+            });
         }
         more
+    }
+
+    /// The time by which the fields of hashes are overdue for this caller: never for who repeats what happened
+    /// elsewhere or before.
+    #[inline]
+    pub fn field_clock(call: &Call<'_>) -> Millis {
+        if obeys(call) { Millis(i64::MIN) } else { call.now }
     }
 
     /// Empties databases. What was in them goes to the background thread, unless it is little and freeing lazily was

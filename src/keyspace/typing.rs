@@ -63,9 +63,8 @@ impl<'a, T: Typed> Typing<'a, T> {
     fn settle(&mut self) {
         let changed = std::mem::take(&mut self.changed);
         let Some(value) = self.held.take() else {
-            let gone = changed && self.place.entry().and_then(|e| e.object()).is_some_and(Value::is_gone);
-            if gone {
-                self.place.remove();
+            if changed {
+                self.place.changed();
             }
             return;
         };

@@ -4,10 +4,12 @@ use std::io::{self, Read};
 
 use super::*;
 use crate::base::crc64;
+use crate::base::hash::HashSeed;
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
+use crate::ds::listpack::Listpack;
 use crate::value::list::End;
-use crate::value::{List, Typed};
+use crate::value::{Hash, Limits, List, Typed, Value};
 
 /// What went in or came out, for comparing.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ enum SeenValue {
     Int(i64),
     Bytes(Vec<u8>),
     List(Vec<Vec<u8>>),
+    /// What damage can make of a type byte.
+    Other(&'static str),
 }
 
 impl SeenValue {
@@ -33,7 +37,12 @@ impl SeenValue {
             ValueOwned::Int(value) => SeenValue::Int(value),
             ValueOwned::Bytes(bytes) => SeenValue::Bytes(bytes),
             ValueOwned::Object(value) => {
-                SeenValue::List(List::of((*value).as_ref()).unwrap().range(0, -1).map(<[u8]>::to_vec).collect())
+                let mut elements = Vec::new();
+                let Some(list) = List::of((*value).as_ref()) else {
+                    return SeenValue::Other((*value).as_ref().type_name());
+                };
+                list.for_each(|element| elements.push(element.to_vec()));
+                SeenValue::List(elements)
             }
         }
     }
@@ -44,9 +53,11 @@ impl SeenValue {
             SeenValue::Bytes(bytes) => ValueOwned::Bytes(bytes.clone()),
             SeenValue::List(elements) => {
                 let mut list = List::new();
-                elements.iter().for_each(|element| list.push(End::Right, element));
+                let limits = Limits::new(HashSeed::new(0));
+                elements.iter().for_each(|element| list.push(End::Right, element, &limits));
                 ValueOwned::Object(Box::new(list.into_value()))
             }
+            SeenValue::Other(name) => unreachable!("no {name} is written here"),
         }
     }
 }
@@ -502,8 +513,63 @@ fn payloads_come_back_and_damage_is_told_apart() {
 /// The payload that stalls servers which size a table by the promised count.
 #[test]
 fn a_payload_that_promises_billions_is_answered_at_once() {
-    for code in [1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21] {
+    for code in [1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25] {
         let body = [&[code], &b"\x81\x00\x00\x00\x0f\xff\xff\xff\xff"[..]].concat();
         assert!(matches!(parse(&payload(&body, 10)), Err(PayloadError::BadData(_))));
     }
+}
+
+/// A field of [`expiring`]: name, value, deadline.
+type ExpiringField = (Vec<u8>, Vec<u8>, Option<Millis>);
+
+fn expiring(fields: usize) -> (Value, Vec<ExpiringField>) {
+    let limits = Limits::new(HashSeed::new(7));
+    let (mut hash, mut expected) = (Hash::default(), Vec::new());
+    for n in 0..fields as i64 {
+        let (field, value) = (format!("f{n}").into_bytes(), n.to_string().into_bytes());
+        hash.set(&field, &value, &limits);
+        let at = (n % 3 != 1).then_some(Millis(1_700_000_000_000 + n * n));
+        at.map(|at| hash.set_deadline(&field, Some(at), limits.seed));
+        expected.push((field, value, at));
+    }
+    expected.sort();
+    (hash.into_value(), expected)
+}
+
+fn expiring_fields(value: &ValueOwned) -> Vec<ExpiringField> {
+    let ValueOwned::Object(value) = value else { panic!("a hash is an object") };
+    let hash = Hash::of((**value).as_ref()).unwrap();
+    let mut fields: Vec<_> = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec(), hash.deadline(&f.to_vec()))).collect();
+    fields.sort();
+    fields
+}
+
+#[test]
+fn deadlines_of_fields_come_back() {
+    for fields in [1, 20, 1_000] {
+        let (value, expected) = expiring(fields);
+        let payload = dump_payload(View::Object(value.as_ref()), true);
+        assert_eq!(payload[0], 24);
+        assert_eq!(expiring_fields(&parse(&payload).unwrap()), expected);
+    }
+}
+
+#[test]
+fn small_hashes_of_others_with_deadlines_are_read() {
+    let first = 1_700_000_000_000i64;
+    let body = |elements: &[&str]| {
+        let mut listpack = Listpack::new();
+        elements.iter().for_each(|element| listpack.push(element.as_bytes()));
+        let bytes = listpack.into_bytes();
+        [&[25], &first.to_le_bytes()[..], &[bytes.len() as u8], &bytes].concat()
+    };
+    let read = |elements: &[&str]| parse(&payload(&body(elements), 10));
+    let at = first.to_string();
+    let expected = vec![(b"a".to_vec(), b"1".to_vec(), Some(Millis(first))), (b"b".to_vec(), b"2".to_vec(), None)];
+    assert_eq!(expiring_fields(&read(&["a", "1", &at, "b", "2", "0"]).unwrap()), expected);
+    for damaged in [&["a", "1"][..], &["a", "1", "x"], &["a", "1", "-1"], &["a", "1", "0", "a", "2", "0"]] {
+        assert!(matches!(read(damaged), Err(PayloadError::BadData(_))), "{damaged:?}");
+    }
+    let beyond = [&[24], &i64::MAX.to_le_bytes()[..], &[1, 2, 1, b'f', 1, b'v']].concat();
+    assert!(matches!(parse(&payload(&beyond, 10)), Err(PayloadError::BadData(_))), "later than time goes");
 }

@@ -1,12 +1,13 @@
 //! Values on their way out: which type of the format each encoding becomes, and its bytes.
 //!
-//! *Duty:* what 7.0.15 would write for the same value, so that it reads all of it. *Does not know:* keys, items.
+//! *Duty:* what 7.0.15 would write for the same value, so that it reads all of it; hashes whose fields have deadlines,
+//! which it does not know, as 7.4 writes them. *Does not know:* keys, items.
 //! *Counterpart in C Redis:* `rdbSaveObjectType`, `rdbSaveObject`.
 
 use std::io::{self, Write};
 
 use super::View;
-use super::format::kind;
+use super::format::{kind, node};
 use super::output::Output;
 use crate::ds::element::Elem;
 use crate::ds::listpack::Listpack;
@@ -18,11 +19,12 @@ impl<W: Write> Output<W> {
     pub fn kind(&mut self, value: View<'_>) -> io::Result<()> {
         self.byte(match value {
             View::Int(_) | View::Str(_) => kind::STRING,
-            View::Object(ValueRef::List(_)) => kind::LIST,
+            View::Object(ValueRef::List(_)) => kind::LIST_QUICKLIST_2,
             View::Object(ValueRef::Set(SetRef::Ints(_))) => kind::SET_INTSET,
             View::Object(ValueRef::Set(_)) => kind::SET,
             View::Object(ValueRef::Hash(HashRef::Packed(_))) => kind::HASH_LISTPACK,
-            View::Object(ValueRef::Hash(HashRef::Table(_))) => kind::HASH,
+            View::Object(ValueRef::Hash(hash)) if hash.first_deadline().is_some() => kind::HASH_EXPIRING,
+            View::Object(ValueRef::Hash(_)) => kind::HASH,
             View::Object(ValueRef::Zset(ZsetRef::Packed(_))) => kind::ZSET_LISTPACK,
             View::Object(ValueRef::Zset(ZsetRef::Ranked(_))) => kind::ZSET_2,
             View::Object(ValueRef::Stream(_)) => kind::STREAM_2,
@@ -59,12 +61,20 @@ impl<W: Write> Output<W> {
         result
     }
 
+    /// One node after the other, each as a listpack or, if its element stands alone, as that.
     fn list(&mut self, list: ListRef<'_>) -> io::Result<()> {
-        self.length(list.len() as u64)?;
-        for element in list.range(0, -1) {
-            self.text(element)?;
-        }
-        Ok(())
+        self.length(list.node_count() as u64)?;
+        let mut text = Vec::new();
+        list.each_node(|run| {
+            if run.alone {
+                text.clear();
+                run.iter().for_each(|element| element.write_text(&mut text));
+                self.length(node::PLAIN)?;
+                return self.text(&text);
+            }
+            self.length(node::PACKED)?;
+            self.listpack(run.iter())
+        })
     }
 
     fn set(&mut self, set: SetRef<'_>) -> io::Result<()> {
@@ -81,8 +91,16 @@ impl<W: Write> Output<W> {
         if let HashRef::Packed(pack) = hash {
             return self.listpack(pack.iter().map(|(_, element)| element));
         }
+        let first = hash.first_deadline();
+        if let Some(first) = first {
+            self.put(&first.0.to_le_bytes())?;
+        }
         self.length(hash.len() as u64)?;
         hash.iter().try_for_each(|(field, value)| {
+            if let Some(first) = first {
+                let deadline = hash.deadline(field.text(&mut Default::default()));
+                self.length(deadline.map_or(0, |at| at.since(first) as u64 + 1))?;
+            }
             self.element(field)?;
             self.element(value)
         })

@@ -14,7 +14,7 @@ use super::startup;
 use crate::config::{Directive, MaxmemoryPolicy, OomScoreAdj};
 use crate::keyspace::SHARED_INTEGERS;
 use crate::net::Listener;
-use crate::sys::{fork, log as server_log, process, title};
+use crate::sys::{crash, fork, log as server_log, process, title};
 
 /// Carries a part of the configuration to where it takes effect; the text of a refusal is 7.0.15's.
 type Effect = fn(&mut Server) -> Result<(), String>;
@@ -45,11 +45,16 @@ const RULES: &[Rule] = &[
     on_change(&["logfile-max-size"], |srv| startup::open_log(&srv.config)),
     rule(&["oom-score-adj", "oom-score-adj-values"], set_oom_score),
     rule(&["loglevel"], set_log_level),
+    on_change(&["crash-log-enabled"], |srv| {
+        crash::set_enabled(srv.config.crash_log_enabled);
+        Ok(())
+    }),
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], shrink_to_limit),
     rule(
         &[
             "proto-max-bulk-len",
+            "rdbcompression",
             "lazyfree-lazy-user-del",
             "lazyfree-lazy-server-del",
             "lazyfree-lazy-expire",
@@ -78,16 +83,16 @@ const RULES: &[Rule] = &[
         srv.refresh_wants();
         Ok(())
     }),
+    rule(&["slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking"], |srv| {
+        srv.refresh_observation();
+        Ok(())
+    }),
     rule(&["maxmemory-clients", "maxmemory"], |srv| {
         srv.set_client_memory_limit();
         Ok(())
     }),
     on_change(&["tracking-table-max-keys"], |srv| {
         srv.refresh_tracking_alarm();
-        Ok(())
-    }),
-    rule(&["slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking"], |srv| {
-        srv.refresh_observation();
         Ok(())
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
@@ -164,17 +169,15 @@ fn enter_dir(srv: &mut Server) -> Result<(), String> {
 }
 
 /// The kernel's words without the number that Rust adds.
-fn error_text(error: &std::io::Error) -> String {
+pub(super) fn error_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// The files that this instance would write may be others now.
 fn lock_files(srv: &mut Server) -> Result<(), String> {
-    srv.turn.locks.clear();
     let file = Some(std::path::Path::new(&srv.identity.config_file)).filter(|p| !p.as_os_str().is_empty());
-    srv.turn.locks = startup::lock_data(&srv.config, file)?;
-    Ok(())
+    startup::lock_data(&srv.config, file, &mut srv.turn.locks)
 }
 
 fn listen_on_port(srv: &mut Server) -> Result<(), String> {
@@ -217,21 +220,39 @@ impl Server {
     }
 }
 
+/// Which of `oom-score-adj-values` is for what.
+const OOM_MASTER: usize = 0;
+pub const OOM_CHILD: usize = 2;
+
 fn set_oom_score(srv: &mut Server) -> Result<(), String> {
-    let (base, wished) = (srv.identity.oom_score_adj, srv.config.oom_score_adj_values[0]);
-    let score = match srv.config.oom_score_adj {
-        OomScoreAdj::No => base,
-        OomScoreAdj::Relative => base + wished,
-        OomScoreAdj::Absolute => wished,
+    let is_on = srv.config.oom_score_adj != OomScoreAdj::No;
+    let score = match srv.identity.oom_score_before {
+        None if !is_on => return Ok(()),
+        Some(before) if !is_on => {
+            srv.identity.oom_score_before = None;
+            before
+        }
+        before => {
+            srv.identity.oom_score_before = Some(before.unwrap_or_else(fork::oom_score_adj));
+            srv.oom_score(OOM_MASTER)
+        }
     };
-    let score = score.clamp(-1000, 1000);
-    if score == fork::oom_score_adj() {
-        return Ok(());
-    }
     fork::set_oom_score_adj(score).map_err(|error| {
-        log::warn!("Setting oom_score_adj to {score} failed: {error}");
-        "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
+        log::warn!("Unable to write oom_score_adj: {error}");
+        "Failed to set current oom_score_adj. Check server logs.".to_owned()
     })
+}
+
+impl Server {
+    /// What the kernel is to be told of a process of ours, while `oom-score-adj` is on.
+    pub fn oom_score(&self, class: usize) -> i32 {
+        let wished = self.config.oom_score_adj_values[class];
+        let base = match self.config.oom_score_adj {
+            OomScoreAdj::Relative => self.identity.oom_score_before.unwrap_or(0),
+            OomScoreAdj::Absolute | OomScoreAdj::No => 0,
+        };
+        (base + wished).clamp(-1000, 1000)
+    }
 }
 
 fn set_log_level(srv: &mut Server) -> Result<(), String> {
@@ -261,6 +282,7 @@ fn set_keyspace_settings(srv: &mut Server) -> Result<(), String> {
     let (config, settings) = (&srv.config, &mut srv.ks.settings);
     settings.max_string = config.proto_max_bulk_len;
     settings.lazy_user_del = config.lazyfree_lazy_user_del;
+    settings.compress_dumps = config.rdbcompression;
     settings.lazy_server_del = config.lazyfree_lazy_server_del;
     settings.lazy_expire = config.lazyfree_lazy_expire;
     // A shared number could not have access bits of its own, so the reference then shares none.

@@ -90,8 +90,8 @@ impl Flags {
             | Flags::REPLY_OFF.0
             | Flags::REPLY_SKIP_NEXT.0
             | Flags::REPLY_SKIP.0
-            | Flags::TRACKING.0
-            | Flags::MONITOR.0,
+            | Flags::MONITOR.0
+            | Flags::TRACKING.0,
     );
     /// Any of these ends the processing of a pipeline.
     pub const STOPPED: Flags = Flags(Flags::BLOCKED.0 | Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0);
@@ -186,7 +186,8 @@ impl Client {
 
     /// Bytes waiting to be written.
     pub fn output_len(&self) -> usize {
-        self.reply.len() - self.sent
+        // While a command of its own runs, the replies are elsewhere, and what was sent of them is not.
+        self.reply.len().saturating_sub(self.sent)
     }
 
     /// Where a message goes that is no reply; `None`: nothing may follow what was written.

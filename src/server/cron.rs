@@ -26,6 +26,7 @@ impl Server {
         if self.exec.has_alarm(super::gates::Alarm::TRACKING) {
             self.trim_tracking();
         }
+        self.migrations.close_idle(now_us);
         self.accept_leftovers();
         self.rebalance_tables();
         self.persistence_cron();

@@ -23,6 +23,10 @@ pub struct Loop {
     pub exit: Option<i32>,
     /// Monotonic microseconds of the next cron call.
     pub next_cron_us: u64,
+    /// SIGTERM or SIGINT has asked for the end.
+    pub stop_signal: Option<nix::sys::signal::Signal>,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
     pub next_idle_check_ms: u64,
     /// Turns since the start.
@@ -33,8 +37,6 @@ pub struct Loop {
     ready: Vec<Ready>,
     /// Expiry has more to do than one slice allowed.
     expiring: bool,
-    /// DEBUG PAUSE-CRON.
-    pub cron_paused: bool,
     /// Held as long as the process lives.
     pub locks: Vec<crate::sys::file_lock::FileLock>,
     /// Listeners whose queue could not be emptied for want of descriptors: tried again by cron.
@@ -43,8 +45,9 @@ pub struct Loop {
 
 /// Steps of active expiry between two looks at the time.
 const EXPIRE_STEPS: usize = 64;
-/// How long one turn expires keys, at most.
+/// How long one turn expires keys, at most; and by how much longer for each step of `active-expire-effort` above one.
 const EXPIRE_SLICE_NS: u64 = 200_000;
+const EXPIRE_EFFORT_NS: u64 = 50_000;
 /// The longest sleep, whatever the timers say.
 const SLEEP_MAX_US: u64 = 1_000_000;
 /// Connections accepted from one listener before others get their turn.
@@ -106,6 +109,7 @@ impl Server {
             self.cron();
         }
         self.go_on_evicting();
+        self.obey_stop_signal();
     }
 
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
@@ -160,6 +164,8 @@ impl Server {
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
         let (start, expired_before) = (ticks(), self.stats.expired_keys);
+        let effort = u64::from(self.config.active_expire_effort.saturating_sub(1));
+        let slice_ns = EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * effort;
         loop {
             let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
             self.turn.expiring = self.ks.expire_slice(self.clock.now(), EXPIRE_STEPS, &mut fx);
@@ -167,7 +173,7 @@ impl Server {
             if fx.dirty != 0 || !fx.is_quiet() {
                 self.drain_server_side(&mut fx);
             }
-            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > EXPIRE_SLICE_NS {
+            if !self.turn.expiring || ticks_to_ns(ticks().wrapping_sub(start)) > slice_ns {
                 break;
             }
         }
@@ -184,7 +190,7 @@ impl Server {
         if !self.ks.settings.active_expire || self.ks.settings.hide_expired {
             return None;
         }
-        self.ks.dbs.iter().filter(|db| db.volatile() > 0).filter_map(|db| db.next_deadline(now)).min()
+        self.ks.dbs.iter().filter_map(|db| db.next_deadline(now)).min()
     }
 
     pub fn write_replies(&mut self) {

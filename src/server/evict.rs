@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::gates::Alarm;
+use super::observation::latency;
 use crate::call::{Class, Effects, Event};
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::db::Among;
@@ -104,6 +105,10 @@ fn policy(configured: MaxmemoryPolicy) -> Option<Policy> {
     Some(Policy { among, rank })
 }
 
+fn us_since(began: u64) -> u64 {
+    ticks_to_ns(ticks().wrapping_sub(began)) / 1000
+}
+
 /// The time of one attempt.
 struct Budget {
     start: u64,
@@ -167,7 +172,12 @@ impl Server {
         }
         let memory = match self.excess_memory() {
             None => Memory::Fits,
-            Some(excess) => self.evict_keys(excess),
+            Some(excess) => {
+                let began = ticks();
+                let memory = self.evict_keys(excess);
+                self.note_latency(latency::EVICTION_CYCLE, us_since(began));
+                memory
+            }
         };
         let now_us = self.clock.mono_us();
         match memory {
@@ -185,8 +195,12 @@ impl Server {
         let limit_ns = time_limit_ns(self.config.maxmemory_eviction_tenacity);
         let budget = Budget { start: ticks(), limit_ns };
         let policy = policy(self.config.maxmemory_policy);
-        if self.bio.pending_bytes() >= excess && self.await_background(&budget) {
-            return Memory::Fits;
+        if self.bio.pending_bytes() >= excess {
+            let fits = self.await_background(&budget);
+            self.note_latency(latency::EVICTION_LAZYFREE, us_since(budget.start));
+            if fits {
+                return Memory::Fits;
+            }
         }
         let Some(policy) = policy else { return Memory::Short };
         // What will come free without an eviction counts as freed already.
@@ -220,8 +234,12 @@ impl Server {
         let ks = &mut self.ks;
         let (db, key) = self.evict.eviction.victim(&ks.dbs, policy, samples, &ks.access, &mut ks.rng)?;
         let (before, garbage) = (self.used_memory(), fx.garbage.len());
+        let began = ticks();
         let taken = self.ks.db_mut(db).remove(&key).expect("a victim is there");
         discard(taken, lazy, fx);
+        if self.config.latency_monitor_threshold > 0 {
+            self.note_latency(latency::EVICTION_DEL, us_since(began));
+        }
         let promised: usize = fx.garbage[garbage..].iter().map(|g| g.bytes).sum();
         // Measured before the effects, whose memory is not that of the keys.
         let gain = before as isize - self.used_memory() as isize + promised as isize;
@@ -234,16 +252,15 @@ impl Server {
     }
 
     /// Waits, within the budget, while the background thread frees. `true`: memory fits now.
-    fn await_background(&self, budget: &Budget) -> bool {
-        loop {
-            if self.excess_memory().is_none() {
-                return true;
-            }
-            if self.bio.pending_bytes() == 0 || budget.is_spent() {
-                return false;
-            }
+    fn await_background(&mut self, budget: &Budget) -> bool {
+        let start = ticks();
+        let mut fits = self.excess_memory().is_none();
+        while !fits && self.bio.pending_bytes() > 0 && !budget.is_spent() {
             std::thread::sleep(NAP);
+            fits = self.excess_memory().is_none();
         }
+        self.note_latency(latency::EVICTION_LAZYFREE, ticks_to_ns(ticks().wrapping_sub(start)) / 1000);
+        fits
     }
 }
 

@@ -27,12 +27,12 @@ pub struct Exec {
     pub dirty: u64,
     /// Bytes of the input that is being dealt with, the request that runs included.
     pub reading: usize,
-    /// Whose unit is being drained; `None`: the server's own.
-    current: Option<ClientRef>,
     /// A call that takes so many ticks or more is told to whoever watches; see [`Server::refresh_observation`].
     pub slow_ticks: u64,
     /// `latency-tracking`.
     pub tracks_latency: bool,
+    /// Whose unit is being drained; `None`: the server's own.
+    current: Option<ClientRef>,
     /// When the previous call ended, in ticks: where the next one begins.
     last_ticks: u64,
 }

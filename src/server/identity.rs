@@ -23,8 +23,8 @@ pub struct Identity {
     pub executable: String,
     /// The absolute path of the main configuration file; empty without one.
     pub config_file: String,
-    /// What the kernel was told before we told it anything.
-    pub oom_score_adj: i32,
+    /// While `oom-score-adj` is on: what the kernel had been told before.
+    pub oom_score_before: Option<i32>,
 }
 
 impl Identity {
@@ -38,7 +38,7 @@ impl Identity {
             started_mono_us: clock.mono_us(),
             executable: std::env::current_exe().map(text).unwrap_or_else(|_| program.clone()),
             program,
-            oom_score_adj: crate::sys::fork::oom_score_adj(),
+            oom_score_before: None,
             config_file: config_file.map(text).unwrap_or_default(),
         }
     }

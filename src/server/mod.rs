@@ -41,6 +41,7 @@ use crate::sys::clock::Clock;
 use crate::tracking::Tracking;
 use blocking::Blocking;
 use clients::Clients;
+use commands::migrate::Migrations;
 use event_loop::Loop;
 use evict::Evict;
 use exec::Exec;
@@ -60,6 +61,7 @@ pub struct Server {
     pub exec: Exec,
     pub turn: Loop,
     pub evict: Evict,
+    pub migrations: Migrations,
     pub watch: Watch,
     pub blocking: Blocking,
     pub pubsub: PubSub,

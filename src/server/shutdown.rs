@@ -1,12 +1,15 @@
 //! The end: SHUTDOWN, SIGTERM, SIGINT.
 //!
 //! *Duty:* end a child, save if save points ask for it (or the caller does), remove pidfile and socket, and leave the
-//! loop. A save that fails keeps the server up, unless it was told to go at any price. *Counterpart in C Redis:*
-//! `prepareForShutdown`, `finishShutdown`.
+//! loop. A save that fails keeps the server up, unless it was told to go at any price. A signal asks; the timers of
+//! the same turn act, and until then SHUTDOWN ABORT calls it off. *Does not know:* replicas: there are none to wait
+//! for, so NOW and `shutdown-timeout` change nothing. *Counterpart in C Redis:* `prepareForShutdown`,
+//! `finishShutdown`, `abortShutdown`.
 
 use super::Server;
 use crate::config::ShutdownFlags;
 use crate::sys::{process, signals};
+use nix::sys::signal::Signal;
 
 /// Whether the data set is saved on the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,7 @@ impl Server {
     /// Saves what must be saved and sets the loop's exit code. `Err`: the server stays, for the reason given.
     pub fn shutdown(&mut self, how: Shutdown) -> Result<(), String> {
         signals::set_stopping(true);
+        log::warn!("User requested shutdown...");
         self.kill_save_child();
         let save = match how.saving {
             Saving::ByConfig => !self.config.save.is_empty(),
@@ -42,6 +46,7 @@ impl Server {
             if let Err(error) = self.save_now() {
                 log::warn!("Error trying to save the DB, can't exit: {error}");
                 if !how.force {
+                    log::warn!("Errors trying to shut down the server. Check the logs for more information.");
                     signals::set_stopping(false);
                     super::startup::tell_manager("STATUS=Error trying to save the DB, can't exit\n");
                     return Err(error);
@@ -72,17 +77,38 @@ impl Server {
             self.reap_child();
         }
         let Some(signal) = pending.terminate else { return };
+        self.turn.stop_signal = Some(signal);
+        match signal {
+            Signal::SIGINT => log::warn!("Received SIGINT scheduling shutdown..."),
+            _ => log::warn!("Received SIGTERM scheduling shutdown..."),
+        }
+    }
+
+    /// Part of each turn: does what a signal has asked for.
+    pub(super) fn obey_stop_signal(&mut self) {
+        let waits = self.turn.cron_paused || self.turn.exit.is_some();
+        let Some(signal) = self.turn.stop_signal.take_if(|_| !waits) else { return };
         let (name, flags) = match signal {
-            nix::sys::signal::Signal::SIGINT => ("SIGINT", self.config.shutdown_on_sigint),
+            Signal::SIGINT => ("SIGINT", self.config.shutdown_on_sigint),
             _ => ("SIGTERM", self.config.shutdown_on_sigterm),
         };
-        log::warn!("Received {name} scheduling shutdown...");
-        log::warn!("User requested shutdown...");
         if self.shutdown(by_signal(flags)).is_err() {
             log::warn!(
                 "{name} received but errors trying to shut down the server, check the logs for more information"
             );
         }
+    }
+}
+
+impl Server {
+    /// SHUTDOWN ABORT. `false`: nobody has asked for a shutdown.
+    pub fn abort_shutdown(&mut self) -> bool {
+        let was_asked = self.turn.stop_signal.take().is_some();
+        if was_asked {
+            signals::set_stopping(false);
+            log::info!("Shutdown manually aborted.");
+        }
+        was_asked
     }
 }
 

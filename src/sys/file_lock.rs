@@ -92,6 +92,11 @@ impl FileLock {
         }
     }
 
+    /// The side file that stands for a data file.
+    pub fn path_for(data_file: &Path) -> io::Result<PathBuf> {
+        side_file(data_file)
+    }
+
     /// Writes who holds it; for a port or configuration that has changed.
     pub fn update(&mut self, info: &LockInfo) -> io::Result<()> {
         let text = format!("{} {} {}\n", info.pid, info.port, info.config);

@@ -7,8 +7,8 @@
 //! *Counterpart in C Redis:* `fsyncFileDir`, `rdbSave`'s open and rename, `rdbRemoveTempFile`.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -34,6 +34,27 @@ pub fn fsync_dir(folder: &Path) -> io::Result<()> {
 pub fn rename_durable(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)?;
     fsync_dir(folder_of(to))
+}
+
+/// Puts `text` in the place of a file, wholly or not at all: it is written beside it and takes its name when it is on
+/// disk. `mode` are the new file's permissions.
+pub fn replace_file(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = PathBuf::from(beside);
+    // A leftover of an earlier process with our id; another instance has another id.
+    let _ = std::fs::remove_file(&beside);
+    let mut file = create_new_private(&beside)?;
+    let written = file
+        .write_all(text)
+        .and_then(|()| file.set_permissions(std::fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| rename_durable(&beside, path));
+    if written.is_err() {
+        // The first error is what matters.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
 }
 
 /// The folder a path names a file in; the current one for a bare name.
@@ -83,7 +104,7 @@ fn is_alive_elsewhere(pid: i32) -> bool {
 mod tests {
     use super::*;
     use crate::sys::fork::{fork_child, wait};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     fn temp_dir(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("redstart-files-{name}-{}", std::process::id()));
@@ -116,6 +137,20 @@ mod tests {
         assert!(fsync_dir(&dir.join("old")).is_err(), "a file is not a folder");
         assert_eq!(folder_of(Path::new("dump.rdb")), Path::new("."));
         assert_eq!(folder_of(Path::new("/var/dump.rdb")), Path::new("/var"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_replaced_wholly_or_not_at_all() {
+        let dir = temp_dir("replace");
+        let path = dir.join("a.conf");
+        replace_file(&path, b"one", 0o640).unwrap();
+        replace_file(&path, b"two", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::create_dir(dir.join("folder")).unwrap();
+        assert!(replace_file(&dir.join("folder"), b"x", 0o600).is_err());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2, "nothing is left beside");
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -4,6 +4,7 @@
 //! directives. *Counterpart in C Redis:* `server.hash_max_listpack_entries` and its kin.
 
 use crate::base::hash::HashSeed;
+use crate::ds::quicklist::Shape;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -19,6 +20,8 @@ pub struct Limits {
     pub list_max_listpack_size: i32,
     /// Nodes at each end of a list that are never compressed; 0: none is compressed.
     pub list_compress_depth: u32,
+    /// List elements of so many bytes have a node of their own. No directive: DEBUG QUICKLIST-PACKED-THRESHOLD.
+    pub list_packed_threshold: usize,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: usize,
     pub hll_sparse_max_bytes: usize,
@@ -39,6 +42,7 @@ impl Limits {
             zset_max_listpack_value: 64,
             list_max_listpack_size: -2,
             list_compress_depth: 0,
+            list_packed_threshold: Shape::ALONE,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,

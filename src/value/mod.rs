@@ -17,7 +17,7 @@ pub mod set;
 pub mod stream;
 pub mod zset;
 
-pub use hash::{Hash, HashRef};
+pub use hash::{Deadlines, Hash, HashRef};
 pub use limits::Limits;
 pub use list::{List, ListRef};
 pub use set::{Set, SetRef};
@@ -55,7 +55,7 @@ pub enum View<'a> {
 /// The forms whose content is one run of bytes, which can lie inside an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// [`crate::ds::listpack`]
+    /// [`crate::ds::pack`]: elements.
     List,
     /// [`crate::ds::intset`]
     Ints,
@@ -118,6 +118,23 @@ impl Value {
             Value::Hash(hash) => hash.is_empty(),
             Value::Zset(zset) => zset.is_empty(),
             Value::Stream(_) => false,
+        }
+    }
+
+    /// The deadlines of a hash's fields, if there are or were any.
+    #[inline]
+    pub fn field_deadlines(&self) -> Option<&Deadlines> {
+        match self {
+            Value::Hash(hash) => hash.as_ref().deadlines(),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub fn field_deadlines_mut(&mut self) -> Option<&mut Deadlines> {
+        match self {
+            Value::Hash(hash) => hash.deadlines_mut(),
+            _ => None,
         }
     }
 

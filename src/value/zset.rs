@@ -110,7 +110,7 @@ impl Zset {
         let new = decide(old);
         match (found, new) {
             (_, None) => {}
-            (Some(_), Some(score)) if Some(score) == old => {}
+            (Some(_), Some(score)) if old.is_some_and(|old| old.to_bits() == score.to_bits()) => {}
             (Some(at), Some(score)) => {
                 pack.remove(at, 2);
                 insert_in_pack(pack, member, score);

@@ -126,6 +126,7 @@ impl World {
             "lazyfree-lazy-user-del" => settings.lazy_user_del = value == "yes",
             "lazyfree-lazy-expire" => settings.lazy_expire = value == "yes",
             "maxmemory-policy" => self.ks.access.lfu = value.ends_with("lfu"),
+            "list-max-listpack-size" => settings.limits.list_max_listpack_size = value.parse().expect("a number"),
             _ => panic!("the world has no {directive}"),
         }
     }

@@ -35,6 +35,8 @@ fn the_slow_log_keeps_what_took_long_and_nothing_secret() {
     assert!(newest[4].text().starts_with("127.0.0.1:"));
     assert_eq!(newest[5], bulk("operator"));
     client.ask(&["CONFIG", "SET", "slowlog-max-len", "2"]);
+    assert_eq!(client.ask(&["SLOWLOG", "LEN"]), Reply::Int(6));
+    client.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "1000000"]);
     assert_eq!(client.ask(&["SLOWLOG", "LEN"]), Reply::Int(2));
 }
 

@@ -118,9 +118,10 @@ fn expire(ks: &mut Keyspace, call: &mut Call<'_>, unit: ExpireUnit, name: &'stat
     let allowed = ks.write(key, call).is_some_and(|entry| condition.allows(entry.entry().expires_at(), deadline));
     if allowed {
         if has_passed(deadline, ks, call) {
-            ks.delete(key, call);
+            let lazy = ks.settings.lazy_expire;
+            ks.delete_freeing(call.db(), key, lazy, call);
             call.modified(key, event::DEL, 1);
-            call.replicate_as(&[if ks.settings.lazy_expire { b"UNLINK" } else { b"DEL" }, key]);
+            call.replicate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
         } else {
             ks.set_deadline(key, Some(deadline), call);
             call.modified(key, event::EXPIRE, 1);

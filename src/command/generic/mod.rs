@@ -5,11 +5,13 @@
 //! *Reading order:* `keys` (single keys), `relocate` (from one place to another), `expire` and `ttl`, `scan` (the
 //! whole keyspace), `object`. *Counterpart in C Redis:* `db.c`, `expire.c`, the OBJECT half of `object.c`.
 
+mod dump;
 mod expire;
 mod keys;
 mod object;
 mod relocate;
 mod scan;
+pub mod sort;
 #[cfg(test)]
 mod tests;
 mod ttl;
@@ -20,11 +22,11 @@ use crate::keyspace::{EntryRef, Keyspace};
 
 #[rustfmt::skip]
 pub const COMMANDS: &[DataCommand] = &[
-    relocate::COPY, keys::DBSIZE, keys::DEL, keys::EXISTS, expire::EXPIRE, expire::EXPIREAT, ttl::EXPIRETIME,
+    relocate::COPY, keys::DBSIZE, keys::DEL, dump::DUMP, keys::EXISTS, expire::EXPIRE, expire::EXPIREAT, ttl::EXPIRETIME,
     scan::KEYS, relocate::MOVE, object::OBJECT, object::ENCODING, object::FREQ, object::HELP, object::IDLETIME,
     object::REFCOUNT, ttl::PERSIST, expire::PEXPIRE, expire::PEXPIREAT, ttl::PEXPIRETIME, ttl::PTTL,
-    scan::RANDOMKEY, relocate::RENAME, relocate::RENAMENX, scan::SCAN, relocate::SWAPDB, keys::TOUCH, ttl::TTL,
-    keys::TYPE, keys::UNLINK,
+    scan::RANDOMKEY, relocate::RENAME, relocate::RENAMENX, dump::RESTORE, dump::RESTORE_ASKING, scan::SCAN, sort::SORT,
+    sort::SORT_RO, relocate::SWAPDB, keys::TOUCH, ttl::TTL, keys::TYPE, keys::UNLINK,
 ];
 
 /// Whether a lookup counts as a use of the key.

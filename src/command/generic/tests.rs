@@ -8,7 +8,7 @@ use crate::call::{Args, Call, Caller, DbId, Effects, Origin, Wants};
 use crate::keyspace::{Expire, Keyspace, New};
 use crate::resp::{Argv, Proto, ReplyBuf};
 use crate::value::list::End;
-use crate::value::{List, Typed};
+use crate::value::{Limits, List, Typed};
 
 struct World {
     ks: Keyspace,
@@ -63,9 +63,11 @@ impl World {
         self.ks.dbs[0].put(key.as_bytes(), value, expire, self.ks.access.fresh(), self.now);
     }
 
+    /// A list with a node for each element.
     fn put_list(&mut self, key: &str, len: usize) {
         let mut list = List::new();
-        (0..len).for_each(|i| list.push(End::Right, &[i as u8]));
+        let limits = Limits { list_max_listpack_size: 1, ..self.ks.settings.limits };
+        (0..len).for_each(|i| list.push(End::Right, &[i as u8], &limits));
         self.put(key, New::Object(Box::new(list.into_value())), Expire::Clear);
     }
 }

@@ -3,12 +3,11 @@
 //! *Invariant:* a key that is not there reads as an empty hash. *Does not know:* the forms of a hash.
 //! *Counterpart in C Redis:* `hgetCommand`, `genericHgetallCommand` and their neighbours.
 
-use super::{HASH_SPEC, reply_elem};
+use super::{HASH_SPEC, read, reply_elem};
 use crate::call::{Call, CmdResult};
 use crate::command::spec::*;
 use crate::ds::element::Elem;
 use crate::keyspace::Keyspace;
-use crate::value::Hash;
 
 /// Rows of commands that hand out what a hash holds.
 const GET_SPEC: Spec =
@@ -33,7 +32,7 @@ pub const HGET: DataCommand = Command::new(
 );
 
 fn hget(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    match ks.read_typed::<Hash>(call.arg(1), call)?.and_then(|hash| hash.get(call.arg(2))) {
+    match read(ks, call)?.and_then(|hash| hash.get(call.arg(2))) {
         Some(value) => reply_elem(call.reply, value),
         None => call.reply.null(),
     }
@@ -53,7 +52,7 @@ pub const HMGET: DataCommand = Command::new(
 );
 
 fn hmget(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let hash = ks.read_typed::<Hash>(call.arg(1), call)?;
+    let hash = read(ks, call)?;
     let fields = call.args.from(2);
     call.reply.array(fields.len());
     for field in fields {
@@ -71,7 +70,7 @@ pub const HGETALL: DataCommand = Command::new(
 );
 
 fn hgetall(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let Some(hash) = ks.read_typed::<Hash>(call.arg(1), call)? else {
+    let Some(hash) = read(ks, call)? else {
         call.reply.map(0);
         return Ok(());
     };
@@ -95,7 +94,7 @@ pub const HVALS: DataCommand = Command::new(
 
 /// Replies with one half of each pair.
 fn list(ks: &mut Keyspace, call: &mut Call<'_>, half: for<'e> fn((Elem<'e>, Elem<'e>)) -> Elem<'e>) -> CmdResult {
-    let Some(hash) = ks.read_typed::<Hash>(call.arg(1), call)? else {
+    let Some(hash) = read(ks, call)? else {
         call.reply.array(0);
         return Ok(());
     };
@@ -110,7 +109,7 @@ pub const HLEN: DataCommand = Command::new(
 );
 
 fn hlen(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let len = ks.read_typed::<Hash>(call.arg(1), call)?.map_or(0, |hash| hash.len());
+    let len = read(ks, call)?.map_or(0, |hash| hash.len());
     call.reply.len_of(len);
     Ok(())
 }
@@ -121,7 +120,7 @@ pub const HEXISTS: DataCommand = Command::new(
 );
 
 fn hexists(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let found = ks.read_typed::<Hash>(call.arg(1), call)?.is_some_and(|hash| hash.contains(call.arg(2)));
+    let found = read(ks, call)?.is_some_and(|hash| hash.contains(call.arg(2)));
     call.reply.int(found as i64);
     Ok(())
 }
@@ -139,7 +138,7 @@ pub const HSTRLEN: DataCommand = Command::new(
 );
 
 fn hstrlen(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
-    let value = ks.read_typed::<Hash>(call.arg(1), call)?.and_then(|hash| hash.get(call.arg(2)));
+    let value = read(ks, call)?.and_then(|hash| hash.get(call.arg(2)));
     call.reply.len_of(value.map_or(0, Elem::text_len));
     Ok(())
 }

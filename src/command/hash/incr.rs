@@ -1,9 +1,9 @@
 //! Counting in fields: HINCRBY, HINCRBYFLOAT.
 //!
 //! *Invariant:* a sum of floats goes to AOF and replicas as the text it has here, so that nobody adds again on another
-//! machine. *Counterpart in C Redis:* `hincrbyCommand`, `hincrbyfloatCommand`.
+//! machine. A field keeps its deadline while it is counted in. *Counterpart in C Redis:* `hincrbyCommand`, `hincrbyfloatCommand`.
 
-use super::HASH_SPEC;
+use super::{HASH_SPEC, drop_overdue};
 use crate::base::longdouble::LongDouble;
 use crate::base::num::{self, IntBuf};
 use crate::call::{Call, Class, CmdError, CmdResult, Event};
@@ -36,13 +36,14 @@ fn hincrby(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (key, field, limits) = (call.arg(1), call.arg(2), ks.settings.limits);
     let delta = call.args.int(3)?;
     let mut hash = ks.write_or_create::<Hash>(key, call)?;
+    drop_overdue(&mut hash, key, [field].into_iter(), call);
     let old = match hash.as_ref().get(field) {
         None => 0,
         Some(Elem::Int(i)) => i,
         Some(Elem::Str(text)) => num::parse_i64(text).ok_or(CmdError::Fixed("ERR hash value is not an integer"))?,
     };
     let sum = old.checked_add(delta).ok_or(CmdError::Overflow)?;
-    hash.set(field, num::format_i64(sum, &mut IntBuf::default()), &limits);
+    hash.set_value(field, num::format_i64(sum, &mut IntBuf::default()), &limits);
     drop(hash);
     call.modified(key, INCREMENTED, 1);
     call.reply.int(sum);
@@ -67,6 +68,7 @@ fn hincrbyfloat(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         return Err(CmdError::Fixed("ERR value is NaN or Infinity"));
     }
     let mut hash = ks.write_or_create::<Hash>(key, call)?;
+    drop_overdue(&mut hash, key, [field].into_iter(), call);
     let old = match hash.as_ref().get(field) {
         None => LongDouble::from_i64(0),
         Some(Elem::Int(i)) => LongDouble::from_i64(i),
@@ -78,10 +80,15 @@ fn hincrbyfloat(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     }
     let mut text = Vec::with_capacity(32);
     sum.write_human(&mut text);
-    hash.set(field, &text, &limits);
+    hash.set_value(field, &text, &limits);
+    let expires = hash.as_ref().deadline(field).is_some();
     drop(hash);
     call.modified(key, FLOAT_INCREMENTED, 1);
     call.reply.bulk(&text);
-    call.replicate_as(&[b"HSET", key, field, &text]);
+    if expires {
+        call.replicate_as(&[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, &text]);
+    } else {
+        call.replicate_as(&[b"HSET", key, field, &text]);
+    }
     Ok(())
 }

@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 
-use super::{HASH_SPEC, reply_elem};
+use super::{HASH_SPEC, read, reply_elem};
 use crate::base::rng::Rng;
 use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::ds::element::Elem;
 use crate::keyspace::Keyspace;
 use crate::resp::{Proto, ReplyBuf};
-use crate::value::{Hash, HashRef};
+use crate::value::HashRef;
 
 pub const HRANDFIELD: DataCommand = Command::new(
     hrandfield,
@@ -39,7 +39,7 @@ type Pair<'a> = (Elem<'a>, Elem<'a>);
 fn hrandfield(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let count = if call.args.len() > 2 { Some(parse_count(call)?) } else { None };
     let mut rng = ks.rng.clone();
-    let hash = ks.read_typed::<Hash>(call.arg(1), call)?;
+    let hash = read(ks, call)?.filter(|hash| !hash.is_empty());
     match (hash, count) {
         (None, None) => call.reply.null(),
         (None, Some(_)) | (_, Some((0, _))) => call.reply.array(0),
@@ -104,7 +104,7 @@ impl Out<'_> {
 /// `wanted` draws, each from the whole hash.
 fn repeatable(hash: HashRef<'_>, wanted: usize, rng: &mut Rng, out: &mut Out<'_>) {
     out.open(wanted);
-    if hash.is_packed() && wanted > 1 {
+    if !hash.draws_quickly() && wanted > 1 {
         let all: Vec<Pair<'_>> = hash.iter().collect();
         let mut draws = 0;
         while draws < wanted && !out.reply.is_full() {
@@ -127,7 +127,7 @@ fn different(hash: HashRef<'_>, wanted: usize, rng: &mut Rng, out: &mut Out<'_>)
     out.open(wanted.min(len));
     if wanted >= len {
         hash.iter().for_each(|pair| out.put(pair));
-    } else if hash.is_packed() || wanted.saturating_mul(LISTED_BELOW) > len {
+    } else if !hash.draws_quickly() || wanted.saturating_mul(LISTED_BELOW) > len {
         // Each pair is taken with the chance (still wanted) : (still to come), which makes all choices equally likely.
         let (mut missing, mut left) = (wanted, len);
         for pair in hash.iter() {

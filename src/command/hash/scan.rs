@@ -4,12 +4,11 @@
 //! *Invariant:* a small hash is handed out whole, and only fields are matched with the pattern.
 //! *Counterpart in C Redis:* `hscanCommand`.
 
-use super::{HASH_SPEC, reply_elem};
+use super::{HASH_SPEC, read, reply_elem};
 use crate::call::{Call, CmdResult};
 use crate::command::scanning::{self, Filter};
 use crate::command::spec::*;
 use crate::keyspace::Keyspace;
-use crate::value::Hash;
 
 pub const HSCAN: DataCommand = Command::new(
     hscan,
@@ -29,7 +28,7 @@ pub const HSCAN: DataCommand = Command::new(
 
 fn hscan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let cursor = scanning::parse_cursor(call.arg(2))?;
-    let Some(hash) = ks.read_typed::<Hash>(call.arg(1), call)? else {
+    let Some(hash) = read(ks, call)? else {
         scanning::reply_nothing(call.reply);
         return Ok(());
     };

@@ -3,8 +3,8 @@
 //! *Invariant:* a hash whose last field goes, goes with it. *Does not know:* the forms of a hash.
 //! *Counterpart in C Redis:* `hsetCommand`, `hsetnxCommand`, `hdelCommand`.
 
-use super::{HASH_SPEC, SET_EVENT};
-use crate::call::{Call, Class, CmdError, CmdResult, Event};
+use super::{HASH_SPEC, REMOVED, SET_EVENT, drop_overdue};
+use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::keyspace::{Keyspace, event};
 use crate::value::Hash;
@@ -57,6 +57,7 @@ fn set_pairs(ks: &mut Keyspace, call: &mut Call<'_>, name: &'static str) -> Resu
     }
     let (key, limits) = (call.arg(1), ks.settings.limits);
     let mut hash = ks.write_or_create::<Hash>(key, call)?;
+    drop_overdue(&mut hash, key, call.args.from(2).step_by(2), call);
     let mut created = 0;
     for i in (2..call.args.len()).step_by(2) {
         created += hash.set(call.arg(i), call.arg(i + 1), &limits) as i64;
@@ -82,6 +83,7 @@ pub const HSETNX: DataCommand = Command::new(
 fn hsetnx(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let (key, limits) = (call.arg(1), ks.settings.limits);
     let mut hash = ks.write_or_create::<Hash>(key, call)?;
+    drop_overdue(&mut hash, key, [call.arg(2)].into_iter(), call);
     if hash.as_ref().contains(call.arg(2)) {
         call.reply.int(0);
         return Ok(());
@@ -92,8 +94,6 @@ fn hsetnx(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     call.reply.int(1);
     Ok(())
 }
-
-const REMOVED: Event = Event::new(Class::HASH, "hdel");
 
 pub const HDEL: DataCommand = Command::new(
     hdel,
@@ -116,6 +116,7 @@ fn hdel(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         call.reply.int(0);
         return Ok(());
     };
+    drop_overdue(&mut hash, key, call.args.from(2), call);
     let removed = call.args.from(2).filter(|field| hash.remove(field)).count();
     let is_gone = hash.is_empty();
     drop(hash);

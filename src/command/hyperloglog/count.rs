@@ -117,7 +117,7 @@ pub const PFMERGE: DataCommand = Command::new(
         ],
         complexity: "O(N) to merge N HyperLogLogs, but with high constant times.",
         summary: "Makes a HyperLogLog that has seen what it and others have seen.",
-        syntax: "destkey [sourcekey [sourcekey ...]]",
+        syntax: "destkey sourcekey [sourcekey ...]",
         ..HLL_SPEC
     },
 );

@@ -18,7 +18,7 @@ pub const ZADD: DataCommand = Command::new(
         since: "1.2.0",
         complexity: "O(log(N)) for each member, N being the size of the set.",
         summary: "Adds members to a sorted set or changes their scores, making the set if there is none.",
-        syntax: "key [<NX|XX>@3.0.2] [<GT|LT>@6.2.0] [CH:change@3.0.2] [INCR:increment@3.0.2] score member [score member ...]:data",
+        syntax: "key [<NX|XX>@3.0.2] [<GT|LT>@6.2.0] [CH:change@3.0.2] [INCR:increment@3.0.2] score member [score member ...]",
         history: &[
             ("2.4.0", "Takes several members."),
             ("3.0.2", "Options `XX`, `NX`, `CH` and `INCR`."),
@@ -44,12 +44,12 @@ pub const ZINCRBY: DataCommand = Command::new(
 );
 
 #[derive(Default)]
-struct Options {
-    nx: bool,
-    xx: bool,
+pub(in crate::command) struct Options {
+    pub nx: bool,
+    pub xx: bool,
     gt: bool,
     lt: bool,
-    ch: bool,
+    pub ch: bool,
     incr: bool,
     /// Where the first score stands.
     first: usize,
@@ -71,7 +71,7 @@ impl Options {
         if nx && xx {
             return Err(CmdError::Fixed("ERR XX and NX options at the same time are not compatible"));
         }
-        if gt && nx || lt && nx || gt && lt {
+        if nx && (gt || lt) || gt && lt {
             return Err(CmdError::Fixed("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
         if incr && rest > 2 {
@@ -125,23 +125,40 @@ fn add(ks: &mut Keyspace, call: &mut Call<'_>, incr: bool) -> CmdResult {
     for at in (options.first..call.args.len()).step_by(2) {
         score_arg(call.arg(at))?;
     }
-    let done = add_all(ks, call, &options)?;
+    let args = call.args;
+    let pairs = (options.first..args.len()).step_by(2).map(|at| {
+        let score = score_arg(args.get(at)).expect("it was read before");
+        (score, args.get(at + 1))
+    });
+    add_pairs(ks, call, &options, pairs).map(|_| ())
+}
+
+/// Adds members with their scores, answers, and tells. Returns whether anything changed.
+pub(in crate::command) fn add_pairs<'a>(
+    ks: &mut Keyspace,
+    call: &mut Call<'_>,
+    options: &Options,
+    pairs: impl Iterator<Item = (f64, &'a [u8])>,
+) -> Result<bool, CmdError> {
+    let done = apply(ks, call, options, pairs)?;
+    let changes = done.added + done.updated;
     match done.score {
-        _ if !options.incr => {
-            let counted = if options.ch { done.added + done.updated } else { done.added };
-            call.reply.len_of(counted as usize);
-        }
+        _ if !options.incr => call.reply.len_of(if options.ch { changes } else { done.added } as usize),
         Some(score) => call.reply.double(score),
         None => call.reply.null(),
     }
-    if done.added + done.updated > 0 {
-        let name = if options.incr { "zincr" } else { "zadd" };
-        call.modified(call.arg(1), event(name), done.added + done.updated);
+    if changes > 0 {
+        call.modified(call.arg(1), event(if options.incr { "zincr" } else { "zadd" }), changes);
     }
-    Ok(())
+    Ok(changes > 0)
 }
 
-fn add_all(ks: &mut Keyspace, call: &mut Call<'_>, options: &Options) -> Result<Done, CmdError> {
+fn apply<'a>(
+    ks: &mut Keyspace,
+    call: &mut Call<'_>,
+    options: &Options,
+    pairs: impl Iterator<Item = (f64, &'a [u8])>,
+) -> Result<Done, CmdError> {
     let (key, limits) = (call.arg(1), ks.settings.limits);
     let mut done = Done::default();
     let mut zset = if options.xx {
@@ -152,13 +169,13 @@ fn add_all(ks: &mut Keyspace, call: &mut Call<'_>, options: &Options) -> Result<
     } else {
         ks.write_or_create::<Zset>(key, call)?
     };
-    for at in (options.first..call.args.len()).step_by(2) {
-        let given = score_arg(call.arg(at))?;
+    for (given, member) in pairs {
         let mut nan = false;
-        let (old, new) = zset.update(call.arg(at + 1), &limits, |old| {
-            let new = options.decide(old, given);
-            nan = new.is_some_and(f64::is_nan);
-            new.filter(|new| !new.is_nan())
+        let (old, new) = zset.update(member, &limits, |old| {
+            let new = options.decide(old, given)?;
+            nan = new.is_nan();
+            // An equal score is the one that stays: 0 does not take the place of -0.
+            (!nan).then_some(old.filter(|old| *old == new).unwrap_or(new))
         });
         if nan {
             return Err(CmdError::Fixed("ERR resulting score is not a number (NaN)"));

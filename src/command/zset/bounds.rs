@@ -57,12 +57,6 @@ impl<'a> Bounds<'a> {
         })
     }
 
-    /// Whether each member is asked for its score only.
-    #[cfg(test)]
-    fn is_score(&self) -> bool {
-        matches!(self, Bounds::Score(..))
-    }
-
     /// The ranks that lie within, counted from the lowest score. Ranks of a `reverse` range count from the highest.
     pub fn ranks(&self, zset: ZsetRef<'_>, reverse: bool) -> Range<usize> {
         let len = zset.len();
@@ -165,7 +159,6 @@ mod tests {
         let ranks = |by, reverse, low: &str, high: &str| {
             let argv = Argv::from_args(&[low.as_bytes(), high.as_bytes()]);
             let bounds = Bounds::parse(Args::of(&argv), 0, by, reverse).expect("well formed");
-            assert_eq!(bounds.is_score(), by == By::Score);
             bounds.ranks(zset.as_ref(), reverse)
         };
         assert_eq!(ranks(By::Score, false, "2", "2"), 1..3);

@@ -6,8 +6,16 @@ use crate::call::{Call, Event};
 use crate::keyspace::{Expire, Keyspace, New, event};
 use crate::value::{Typed, Zset};
 
-/// Makes `zset` the value of `key`, or removes the key if there is nothing in it; tells and answers with the size.
-pub(in crate::command) fn store(ks: &mut Keyspace, call: &mut Call<'_>, key: &[u8], zset: Zset, raised: Event) {
+/// Makes `zset` the value of `key`, which counts as so many changes, or removes the key if there is nothing in it;
+/// tells, and answers with the size.
+pub(in crate::command) fn store(
+    ks: &mut Keyspace,
+    call: &mut Call<'_>,
+    key: &[u8],
+    zset: Zset,
+    raised: Event,
+    changes: u64,
+) {
     call.reply.len_of(zset.len());
     if zset.is_empty() {
         if ks.delete(key, call) {
@@ -16,5 +24,5 @@ pub(in crate::command) fn store(ks: &mut Keyspace, call: &mut Call<'_>, key: &[u
         return;
     }
     ks.set(key, New::Object(Box::new(zset.into_value())), Expire::Clear, call);
-    call.modified(key, raised, 1);
+    call.modified(key, raised, changes);
 }

@@ -37,10 +37,14 @@ pub(super) fn announced_hostname(name: &[u8]) -> Outcome {
     refuse_when(!name.iter().all(fits), "Hostnames may only contain alphanumeric characters, hyphens or dots")
 }
 
-/// Moving live allocations needs an allocator that tells which ones are worth it; this build has none.
+/// Moving values needs an allocator that tells which ones are worth it. This one does not, as it comes unmodified.
 pub(super) fn activedefrag(word: &[u8]) -> Outcome {
     let wanted = word.eq_ignore_ascii_case(b"yes");
-    refuse_when(wanted, "Active defragmentation cannot be enabled: this server cannot move values in memory")
+    refuse_when(
+        wanted,
+        "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like \
+         the one shipped by default with the Redis source distribution",
+    )
 }
 
 pub(super) fn proc_title_template(template: &[u8]) -> Outcome {

@@ -1,11 +1,18 @@
-//! Hashes: pairs of texts, a zipmap, a ziplist or a listpack.
+//! Hashes: pairs of texts, a zipmap, a ziplist or a listpack; and those of 7.4 whose fields have deadlines.
 //!
 //! *Counterpart in C Redis:* the hash branches of `rdbLoadObject`.
+//!
+//! ```text
+//! 24   8 bytes: the first deadline; length (length: ttl; text: field; text: value)...
+//!      ttl is 0 for a field without a deadline, else what it is later than the first, and 1
+//! 25   8 bytes: the first deadline; text: a listpack of field, value, deadline (0: none)...
+//! ```
 
 use std::io::Read;
 
-use super::{Form, packed_pairs};
-use crate::base::num::MAX_DECIMAL_LEN;
+use super::{Form, packed_pairs, packed_text};
+use crate::base::millis::Millis;
+use crate::base::num::{self, MAX_DECIMAL_LEN};
 use crate::rdb::RdbErrorKind as Kind;
 use crate::rdb::format::kind;
 use crate::rdb::source::{Result, Source};
@@ -34,4 +41,64 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         _ => packed_pairs(source, Form::Listpack, set)?,
     }
     Ok(hash)
+}
+
+pub(super) fn decode_expiring<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Hash> {
+    let mut hash = Hash::default();
+    let first = i64::from_le_bytes(source.array()?);
+    if code == kind::HASH_EXPIRING_LISTPACK {
+        triples(source, &mut hash, limits)?;
+        return Ok(hash);
+    }
+    let mut digits = [0; MAX_DECIMAL_LEN];
+    let mut field = Vec::new();
+    for _ in 0..source.count()? {
+        let ttl = source.length()?;
+        source.text()?.store(&mut field);
+        let deadline = match ttl {
+            0 => Ok(None),
+            _ => i64::try_from(ttl - 1).ok().and_then(|later| first.checked_add(later)).map(Some).ok_or(NO_TIME),
+        };
+        let value = source.text()?;
+        let fault = deadline.and_then(|at| set_until(&mut hash, &field, value.bytes(&mut digits), at, limits));
+        drop(value);
+        fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+    }
+    Ok(hash)
+}
+
+const NO_TIME: &str = "the deadline of a hash's field is no time";
+
+fn triples<R: Read>(source: &mut Source<R>, hash: &mut Hash, limits: &Limits) -> Result<()> {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    packed_text(source, Form::Listpack, |element| {
+        if parts.len() < 2 {
+            parts.push(element.to_vec());
+            return Ok(());
+        }
+        let at = num::parse_i64(element).filter(|&at| at >= 0).ok_or(NO_TIME)?;
+        let result = set_until(hash, &parts[0], &parts[1], (at > 0).then_some(at), limits);
+        parts.clear();
+        result
+    })?;
+    if parts.is_empty() {
+        return Ok(());
+    }
+    source.fail(Kind::BadPacked("the last field of a hash has no deadline"))
+}
+
+fn set_until(
+    hash: &mut Hash,
+    field: &[u8],
+    value: &[u8],
+    deadline: Option<i64>,
+    limits: &Limits,
+) -> std::result::Result<(), &'static str> {
+    if !hash.set(field, value, limits) {
+        return Err(TWICE);
+    }
+    if let Some(at) = deadline {
+        hash.set_deadline(field, Some(Millis(at)), limits.seed);
+    }
+    Ok(())
 }

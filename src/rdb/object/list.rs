@@ -13,10 +13,10 @@ use crate::rdb::source::{Result, Source};
 use crate::value::list::End;
 use crate::value::{Limits, List};
 
-pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, _limits: &Limits) -> Result<List> {
+pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<List> {
     let mut list = List::new();
     let mut push = |element: &[u8]| {
-        list.push(End::Right, element);
+        list.push(End::Right, element, limits);
         Ok(())
     };
     match code {

@@ -45,6 +45,7 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => {
             Decoded::of(hash::decode(source, code, limits)?)
         }
+        kind::HASH_EXPIRING | kind::HASH_EXPIRING_LISTPACK => Decoded::of(hash::decode_expiring(source, code, limits)?),
         kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => {
             Decoded::of(zset::decode(source, code, limits)?)
         }

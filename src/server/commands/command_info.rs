@@ -3,11 +3,13 @@
 //! *Duty:* the rows, and which commands a request means. *Does not know:* how a row is shown (`describe`).
 //! *Counterpart in C Redis:* `commandCommand` and its kin in `server.c`, `getKeysSubcommandImpl`.
 
+mod by_hand;
 mod describe;
 
 use super::{ServerCommand, ServerHandler};
 use crate::base::glob::{self, Case};
 use crate::call::{Args, Call, CmdError, CmdResult};
+use crate::command::generic::sort;
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::registry::{Registry, Row};
@@ -208,7 +210,6 @@ pub const COMMAND_GETKEYS: ServerCommand = row(
         since: "2.8.13",
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Finds the keys in a command.",
-        syntax: "command [arg [arg ...]]",
         ..Spec::BASE
     },
 );
@@ -227,7 +228,6 @@ pub const COMMAND_GETKEYSANDFLAGS: ServerCommand = row(
         since: "7.0.0",
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Finds the keys in a command, and tells what it does with each.",
-        syntax: "command [arg [arg ...]]",
         ..Spec::BASE
     },
 );
@@ -264,27 +264,24 @@ fn keys(registry: &Registry, call: &mut Call<'_>, show: ShowKey) -> CmdResult {
 
 /// Where the keys are, with what is done to each; nothing when the arguments are malformed.
 pub fn found_keys(spec: &Spec, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
+    if let Some(found) = by_hand::keys(spec, args) {
+        return found;
+    }
     let mut found = Vec::new();
     for keys in spec.keys.iter().filter(|keys| !keys.flags.has(KeyFlags::NOT_KEY)) {
         match keys.positions(args) {
             Some(places) if !places.is_empty() => {
-                let flags = flags_in(spec, keys, args);
-                found.extend(places.into_iter().map(|at| (at, flags)));
+                found.extend(places.into_iter().map(|at| (at, keys.flags)));
             }
             // The word may be left out; and what cannot be known beforehand is left out here.
             _ if !matches!(keys.begin, Begin::Index(_)) => {}
             _ => return Vec::new(),
         }
     }
-    found
-}
-
-/// What is done to the keys of a specification when that depends on the other arguments.
-fn flags_in(spec: &Spec, keys: &KeySpec, args: Args<'_>) -> KeyFlags {
-    if spec.name == "set" && !(3..args.len()).any(|at| args.is(at, "get")) {
-        return KeyFlags::OW.or(KeyFlags::UPDATE);
+    if spec.name == "sort" {
+        found.extend(sort::store_key(args).map(|at| (at, KeyFlags::OW.or(KeyFlags::UPDATE))));
     }
-    KeyFlags(keys.flags.0 & !KeyFlags::VARIABLE.0)
+    found
 }
 
 pub const COMMAND_HELP: ServerCommand = row(

@@ -1,19 +1,24 @@
-//! CONFIG GET, SET, RESETSTAT, HELP.
+//! CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
 //!
 //! *Duty:* hand requests to `config`, put what changed into effect, and take it back when that fails.
 //! *Does not know:* the directives, nor their effects (`apply_config`). *Counterpart in C Redis:* the commands of
 //! `config.c`.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+
 use super::{ServerCommand, ServerHandler};
 use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
-use crate::config::{Locality, SetContext, command, get_many, set_many};
+use crate::config::{Locality, SetContext, command, get_many, rewrite, set_many};
 use crate::net::stream::is_loopback;
 use crate::server::Server;
+use crate::server::apply_config::error_text;
 use crate::server::client::Flags as ClientFlags;
 use crate::server::gates::Alarm;
+use crate::sys::files::replace_file;
 
-pub const COMMANDS: &[ServerCommand] = &[CONFIG, CONFIG_GET, CONFIG_HELP, CONFIG_RESETSTAT, CONFIG_SET];
+pub const COMMANDS: &[ServerCommand] = &[CONFIG, CONFIG_GET, CONFIG_HELP, CONFIG_RESETSTAT, CONFIG_REWRITE, CONFIG_SET];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
     Command::new(run, Spec { group: Group::Server, ..spec })
@@ -100,6 +105,25 @@ fn set(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
+pub const CONFIG_REWRITE: ServerCommand = row(
+    rewrite,
+    Spec {
+        name: "config|rewrite",
+        arity: 2,
+        flags: MANAGE,
+        since: "2.8.0",
+        complexity: "O(1)",
+        summary: "Writes the parameters in force to the configuration file.",
+        ..Spec::BASE
+    },
+);
+
+fn rewrite(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.rewrite_config(false)?;
+    call.reply.ok();
+    Ok(())
+}
+
 pub const CONFIG_RESETSTAT: ServerCommand = row(
     resetstat,
     Spec {
@@ -117,6 +141,7 @@ fn resetstat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.stats.reset();
     srv.stats.lazyfreed_before = srv.bio.dropped_objects();
     srv.evict.reset_stats();
+    (srv.turn.turns, srv.turn.busy_ticks) = (0, 0);
     srv.persistence.reset_stats();
     srv.registry.reset_stats();
     call.reply.ok();
@@ -144,6 +169,8 @@ fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
             "    Shows the parameters that match a pattern (as of file names), with their values.",
             "SET <directive> <value> [<directive> <value> ...]",
             "    Gives parameters new values, until the next start.",
+            "REWRITE",
+            "    Writes the parameters in force to the configuration file.",
             "RESETSTAT",
             "    Sets the counters that INFO shows to zero.",
         ],
@@ -151,7 +178,36 @@ fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
+/// The permissions of a configuration file that a rewrite makes; one that is there keeps its own.
+const NEW_FILE_MODE: u32 = 0o644;
+
 impl Server {
+    /// Brings the configuration file in line with what is in force. `all`: parameters at their defaults are written
+    /// as well.
+    pub fn rewrite_config(&self, all: bool) -> CmdResult {
+        let path = std::path::Path::new(&self.identity.config_file);
+        if path.as_os_str().is_empty() {
+            return Err(CmdError::Fixed("ERR The server is running without a config file"));
+        }
+        let rewritten = match std::fs::read(path) {
+            Ok(old) => {
+                let mode = std::fs::metadata(path).map_or(NEW_FILE_MODE, |file| file.permissions().mode() & 0o7777);
+                replace_file(path, &rewrite::rewrite(&old, &self.config, all), mode)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                replace_file(path, &rewrite::rewrite(b"", &self.config, all), NEW_FILE_MODE)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = rewritten {
+            let reason = error_text(&error);
+            log::warn!("CONFIG REWRITE failed: {reason}");
+            return Err(CmdError::text(format!("ERR Rewriting config file: {reason}")));
+        }
+        log::info!("CONFIG REWRITE executed with success.");
+        Ok(())
+    }
+
     /// Whether a client is on this machine.
     pub fn locality(&self, slot: usize) -> Locality {
         let client = &self.clients[slot];

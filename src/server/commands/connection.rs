@@ -81,7 +81,7 @@ pub const AUTH: ServerCommand = row(
         flags: GREETING,
         complexity: "O(N) where N is the length of the password",
         summary: "Shows who is calling.",
-        syntax: "[username] password",
+        syntax: "[username]@6.0.0 password",
         history: &[("6.0.0", "Added ACL style (username and password).")],
         ..Spec::BASE
     },
@@ -139,7 +139,8 @@ pub const HELLO: ServerCommand = row(
         flags: GREETING,
         since: "6.0.0",
         summary: "Chooses the protocol, and tells who answers.",
-        syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+        syntax: "[protover [AUTH username password] [SETNAME clientname]]:arguments",
+        history: &[("6.2.0", "Without arguments it tells who answers and changes nothing.")],
         ..Spec::BASE
     },
 );
@@ -267,8 +268,8 @@ fn reset(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let slot = call.caller.client.slot as usize;
     srv.discard_transaction(slot);
     srv.drop_subscriptions(slot);
-    srv.disable_tracking(slot);
     srv.stop_monitor(slot);
+    srv.disable_tracking(slot);
     speak(srv, call, Proto::Resp2);
     let open = srv.config.requirepass.is_empty();
     let client = &mut srv.clients[slot];

@@ -1,11 +1,12 @@
 //! DEBUG: what tests and bug hunters ask for, and nobody else should.
 //!
-//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] has those that look at
-//! data, [`knobs`] those that turn something.
+//! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] and [`digest`] have those that
+//! look at data, [`knobs`] those that turn something.
 //! *Does not know:* subcommands of parts that are not built; they are refused as unknown.
 //! *Invariant:* nothing is done for a client that `enable-debug-command` keeps out. DEBUG is one command and not a
 //! container, as in 7.0: its subcommands have no rows. *Counterpart in C Redis:* `debugCommand`.
 
+mod digest;
 mod knobs;
 mod look;
 
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use super::{ServerCommand, ServerHandler};
 use crate::base::glob::{self, Case};
-use crate::base::{float, num};
+use crate::base::{float, num, units};
 use crate::call::{Call, CmdError, CmdResult};
 use crate::command::help::unknown_or_misused;
 use crate::command::spec::*;
 use crate::config::Locality;
+use crate::ds::quicklist::Shape;
 use crate::keyspace::{Expire, New, event};
 use crate::net::stream::is_loopback;
 use crate::resp::Proto;
@@ -68,11 +70,15 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "CHANGE-REPL-ID",
         "    Gives the data set another replication id, so that no replica can go on with it.",
     ]),
-    sub("DIGEST", 2..=2, look::digest, &[
+    sub("CONFIG-REWRITE-FORCE-ALL", 2..=2, rewrite_all, &[
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    As CONFIG REWRITE, parameters at their defaults included.",
+    ]),
+    sub("DIGEST", 2..=2, digest::digest, &[
         "DIGEST",
         "    Shows a number that is the same for two servers that hold the same data.",
     ]),
-    sub("DIGEST-VALUE", 2..=usize::MAX, look::digest_value, &[
+    sub("DIGEST-VALUE", 2..=usize::MAX, digest::digest_value, &[
         "DIGEST-VALUE <key> [<key> ...]",
         "    Shows such a number for the value of each key.",
     ]),
@@ -83,6 +89,14 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("HTSTATS", 3..=3, look::table_figures, &[
         "HTSTATS <dbid>",
         "    Shows how full the tables of a database are.",
+    ]),
+    sub("HTSTATS-KEY", 3..=3, look::value_table_figures, &[
+        "HTSTATS-KEY <key>",
+        "    Shows how full the table of a value is.",
+    ]),
+    sub("LISTPACK", 3..=3, look::listpack, &[
+        "LISTPACK <key>",
+        "    Prints the elements of a packed hash or sorted set.",
     ]),
     sub("LOG", 3..=3, log, &[
         "LOG <message>",
@@ -117,6 +131,15 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "PROTOCOL <type>",
         "    Answers with a value of this type of the protocol: string, integer,",
         "    double, bignum, null, array, set, map, attrib, push, verbatim, true, false.",
+    ]),
+    sub("QUICKLIST", 3..=4, look::quicklist, &[
+        "QUICKLIST <key> [<0|1>]",
+        "    Prints the nodes of a list, with 1 their elements as well.",
+    ]),
+    sub("QUICKLIST-PACKED-THRESHOLD", 3..=3, set_packed_threshold, &[
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    List elements of so many bytes have a node of their own, in lists that",
+        "    become long from now on. 0 is the default of 1gb.",
     ]),
     sub("RELOAD", 2..=usize::MAX, reload, &[
         "RELOAD [option ...]",
@@ -202,8 +225,28 @@ fn segfault(_: &mut Server, _: &mut Call<'_>) -> CmdResult {
     Err(CmdError::Fixed("ERR the fault was survived"))
 }
 
+fn rewrite_all(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.rewrite_config(true)?;
+    call.reply.ok();
+    Ok(())
+}
+
 fn set_active_expire(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.ks.settings.active_expire = num::parse_i64(call.arg(2)).is_some_and(|n| n != 0);
+    call.reply.ok();
+    Ok(())
+}
+
+fn set_packed_threshold(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    const MAX: u64 = (1 << 32) - (1 << 20);
+    let size = units::parse_memory(call.arg(2)).filter(|size| *size <= MAX);
+    srv.ks.settings.limits.list_packed_threshold = match size {
+        Some(0) => Shape::ALONE,
+        Some(size) => size as usize,
+        None => {
+            return Err(CmdError::Fixed("ERR argument must be a memory value bigger than 1 and smaller than 4gb"));
+        }
+    };
     call.reply.ok();
     Ok(())
 }

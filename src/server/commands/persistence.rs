@@ -48,7 +48,7 @@ pub const BGSAVE: ServerCommand = row(
         since: "1.0.0",
         complexity: "O(1)",
         summary: "Has a child process write a snapshot of all databases to disk.",
-        syntax: "[SCHEDULE]",
+        syntax: "[SCHEDULE]@3.2.2",
         history: &[("3.2.2", "Added the `SCHEDULE` option.")],
         ..Spec::BASE
     },

@@ -22,7 +22,7 @@ const FLUSH: Spec = Spec {
     arity: -1,
     flags: WRITE,
     acl: Categories::DANGEROUS.or(Categories::KEYSPACE),
-    syntax: "[<ASYNC|SYNC>]",
+    syntax: "[<ASYNC@4.0.0|SYNC@6.2.0>:async]",
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     history: &[
         ("4.0.0", "Added the `ASYNC` flushing mode modifier."),

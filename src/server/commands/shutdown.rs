@@ -21,7 +21,7 @@ pub const SHUTDOWN: ServerCommand = Command::new(
         since: "1.0.0",
         complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
         summary: "Saves the data set, if that is asked for or configured, and ends the server.",
-        syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+        syntax: "[<NOSAVE|SAVE>] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0",
         history: &[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
         ..Spec::BASE
     },
@@ -29,24 +29,27 @@ pub const SHUTDOWN: ServerCommand = Command::new(
 
 fn shutdown(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let mut how = Shutdown { saving: Saving::ByConfig, force: false };
-    let mut abort = false;
+    let (mut now, mut abort) = (false, false);
     for word in call.args.from(1) {
         match word.to_ascii_lowercase().as_slice() {
             b"nosave" if how.saving != Saving::Yes => how.saving = Saving::No,
             b"save" if how.saving != Saving::No => how.saving = Saving::Yes,
             // There are no replicas to wait for, so every shutdown is one that does not wait.
-            b"now" => {}
+            b"now" => now = true,
             b"force" => how.force = true,
             b"abort" => abort = true,
             _ => return Err(CmdError::Syntax),
         }
     }
     if abort {
-        return match call.args.len() {
-            2 => Err(CmdError::Fixed("ERR No shutdown in progress.")),
-            _ => Err(CmdError::Syntax),
-        };
+        if now || how.force || how.saving != Saving::ByConfig {
+            return Err(CmdError::Syntax);
+        }
+        if !srv.abort_shutdown() {
+            return Err(CmdError::Fixed("ERR No shutdown in progress."));
+        }
+        call.reply.ok();
+        return Ok(());
     }
-    log::warn!("User requested shutdown...");
     srv.shutdown(how).map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))
 }

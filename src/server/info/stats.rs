@@ -19,7 +19,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("pubsubshard_channels", srv.pubsub.channel_count(Kind::Shard) as u64),
         ("latest_fork_usec", facts(srv).latest_fork_us),
         ("total_forks", srv.stats.total_forks),
-        ("migrate_cached_sockets", 0),
+        ("migrate_cached_sockets", srv.migrations.len() as u64),
         ("slave_expires_tracked_keys", 0),
         ("active_defrag_hits", 0),
         ("active_defrag_misses", 0),

@@ -14,6 +14,10 @@ pub const COMMAND_UNBLOCKING: &str = "command-unblocking";
 pub const FORK: &str = "fork";
 /// One slice of active expiry.
 pub const EXPIRE_CYCLE: &str = "expire-cycle";
+/// One attempt to make room, one key of it, and waiting for the background thread in it.
+pub const EVICTION_CYCLE: &str = "eviction-cycle";
+pub const EVICTION_DEL: &str = "eviction-del";
+pub const EVICTION_LAZYFREE: &str = "eviction-lazyfree";
 pub const RDB_UNLINK_TEMP_FILE: &str = "rdb-unlink-temp-file";
 
 /// Samples kept of one kind.

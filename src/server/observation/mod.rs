@@ -63,7 +63,10 @@ impl Server {
             us => ns_to_ticks(us.saturating_mul(999)),
         };
         self.exec.tracks_latency = self.config.latency_tracking;
-        self.observation.slowlog.trim(self.config.slowlog_max_len);
+        // While the log is off, what is in it stays, as in 7.0.15.
+        if slower_than_us >= 0 {
+            self.observation.slowlog.trim(self.config.slowlog_max_len);
+        }
     }
 
     /// A call took long enough for somebody to hear of it.

@@ -20,6 +20,7 @@ use super::rdb::{Snapshot, reason};
 use crate::config::values::OomScoreAdj;
 use crate::net::{Listener, Route};
 use crate::server::Server;
+use crate::server::apply_config::OOM_CHILD;
 use crate::server::observation::latency;
 use crate::sys::bio::Job;
 use crate::sys::fork::{self, ChildReport, ExitStatus, ReportReader, ReportWriter};
@@ -128,13 +129,8 @@ impl Server {
             self.identity.program = "redis-rdb-bgsave".to_owned();
             title::set(&self.process_title());
         }
-        let [as_master, _, as_child] = self.config.oom_score_adj_values;
-        let wanted = match self.config.oom_score_adj {
-            OomScoreAdj::No => return,
-            OomScoreAdj::Absolute => as_child,
-            OomScoreAdj::Relative => fork::oom_score_adj() - as_master + as_child,
-        };
-        if fork::set_oom_score_adj(wanted.clamp(-1000, 1000)).is_err() {
+        let is_on = self.config.oom_score_adj != OomScoreAdj::No;
+        if is_on && fork::set_oom_score_adj(self.oom_score(OOM_CHILD)).is_err() {
             log_raw(Level::Warning, "Unable to set the oom_score_adj of the saving child");
         }
     }

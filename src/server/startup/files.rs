@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Refusal, Source};
@@ -14,6 +15,7 @@ use crate::config::parse::{self, Include, Loader, Mode};
 use crate::config::{Config, Finding, check, finding, fix, repair};
 use crate::server::version::REDIS_VERSION;
 use crate::sys::file_lock::{FileLock, LockError, LockInfo};
+use crate::sys::files::replace_file;
 use crate::sys::{kernel, process};
 
 /// Reads all sources of a configuration. The text of a refusal is what belongs on standard error.
@@ -123,12 +125,10 @@ pub fn check_config(file: &str, repair: bool) -> i32 {
     bad as i32
 }
 
-/// Writes beside the file and renames, so that no half of it is ever seen; owner and mode are the old ones.
+/// Puts a corrected text in the place of a file that keeps its permissions.
 fn replace(file: &str, text: &[u8]) -> std::io::Result<()> {
-    let beside = PathBuf::from(format!("{file}.{}.tmp", std::process::id()));
-    fs::write(&beside, text)?;
-    fs::set_permissions(&beside, fs::metadata(file)?.permissions())?;
-    fs::rename(&beside, file)
+    let mode = fs::metadata(file)?.permissions().mode();
+    replace_file(Path::new(file), text, mode & 0o7777)
 }
 
 fn facts(config: &Config) -> check::Facts {
@@ -158,24 +158,45 @@ pub fn enter_dir(config: &mut Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Locks every file that this instance would write, so that a second one cannot overwrite it.
-pub fn lock_data(config: &Config, file: Option<&Path>) -> Result<Vec<FileLock>, Refusal> {
-    let mut locks = Vec::new();
+/// Locks every file that this instance would write, so that a second one cannot overwrite it. Of `held`, what is still
+/// needed stays, and the rest goes when all that is new is had: a refusal leaves everything as it was.
+pub fn lock_data(config: &Config, file: Option<&Path>, held: &mut Vec<FileLock>) -> Result<(), Refusal> {
+    let mut wanted = Vec::new();
     if config.file_lock && !config.save.is_empty() {
-        locks.push(lock_one(config, &config.dbfilename, "dbfilename", file)?);
+        wanted.push((config.dbfilename.as_str(), "dbfilename"));
     }
-    Ok(locks)
-}
-
-/// The lock of one data file; the refusal names who holds it and what to change.
-pub fn lock_one(config: &Config, name: &str, directive: &str, file: Option<&Path>) -> Result<FileLock, Refusal> {
-    let data = Path::new(&config.dir).join(name);
     let info = LockInfo {
         pid: std::process::id() as i32,
         port: config.port,
         config: file.map(|f| f.display().to_string()).unwrap_or_default(),
     };
-    FileLock::acquire(&data, &info).map_err(|error| match &error {
+    let (mut fresh, mut kept) = (Vec::new(), Vec::new());
+    for (name, directive) in wanted {
+        let data = Path::new(&config.dir).join(name);
+        let side = FileLock::path_for(&data).map_err(|error| format!("Can't lock {}: {error}", data.display()))?;
+        if held.iter().any(|lock| lock.path() == side) {
+            kept.push(side);
+        } else {
+            fresh.push(lock_one(config, &data, (name, directive), file, &info)?);
+        }
+    }
+    held.retain(|lock| kept.iter().any(|side| lock.path() == side));
+    for lock in held.iter_mut() {
+        lock.update(&info).map_err(|error| format!("Can't write {}: {error}", lock.path().display()))?;
+    }
+    held.append(&mut fresh);
+    Ok(())
+}
+
+/// The lock of one data file; the refusal names who holds it and what to change.
+fn lock_one(
+    config: &Config,
+    data: &Path,
+    (name, directive): (&str, &str),
+    file: Option<&Path>,
+    info: &LockInfo,
+) -> Result<FileLock, Refusal> {
+    FileLock::acquire(data, info).map_err(|error| match &error {
         LockError::Held { .. } => format!(
             "Another running instance writes {} ({error}). Change '{directive} {name}' or 'dir {}' in {} so that each \
              instance has its own files, or set 'file-lock no' if they may overwrite each other.",

@@ -96,12 +96,13 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     for finding in &loaded.findings {
         log::warn!("{finding}");
     }
-    limit_clients(&mut config);
+    limit_clients(&mut config)?;
     if config.disable_thp {
         // Kernels without the switch have nothing to switch off.
         let _ = kernel::disable_transparent_hugepages();
     }
-    let locks = files::lock_data(&config, file.as_deref())?;
+    let mut locks = Vec::new();
+    files::lock_data(&config, file.as_deref(), &mut locks)?;
     let mut srv = open::build(argv, config, file)?;
     srv.turn.locks = locks;
     srv.listen_all()?;
@@ -170,19 +171,27 @@ pub fn log_level(level: crate::config::LogLevel) -> server_log::Level {
 pub const RESERVED_FDS: u64 = 32;
 
 /// Raises the limit of open files to what `maxclients` needs, or lowers `maxclients` to what there is.
-fn limit_clients(config: &mut Config) {
+fn limit_clients(config: &mut Config) -> Result<(), Refusal> {
     let wanted = config.maxclients as u64 + RESERVED_FDS;
     let Ok(limit) = process::adjust_nofile_limit(wanted) else {
-        return;
+        return Ok(());
     };
     if limit.got >= wanted {
-        return;
+        return Ok(());
     }
-    let fits = limit.got.saturating_sub(RESERVED_FDS).max(1) as u32;
+    if limit.got <= RESERVED_FDS {
+        return Err(format!(
+            "The process may open {} files at most (ulimit -n), and needs {} for a single client. Raise the limit.",
+            limit.got,
+            RESERVED_FDS + 1
+        ));
+    }
+    let fits = (limit.got - RESERVED_FDS) as u32;
     log::warn!(
         "maxclients is lowered from {} to {fits}: the process may open {} files at most (ulimit -n).",
         config.maxclients,
         limit.got
     );
     config.maxclients = fits;
+    Ok(())
 }

@@ -47,6 +47,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         exec: Default::default(),
         turn: Default::default(),
         evict: Default::default(),
+        migrations: Default::default(),
         watch: Default::default(),
         blocking: Default::default(),
         pubsub: Default::default(),

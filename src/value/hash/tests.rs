@@ -91,3 +91,70 @@ fn every_field_is_drawn() {
         assert!(counts.len() == 20 && counts.values().all(|&n| (800..1_200).contains(&n)), "{counts:?}");
     }
 }
+
+#[test]
+fn deadlines_do_what_a_map_of_them_does() {
+    let (mut rng, mut hash, mut model) = (Rng::new(6), Hash::default(), HashMap::new());
+    let mut now = 0;
+    for round in 0..20_000 {
+        let field = rng.below(60).to_string().into_bytes();
+        match rng.below(6) {
+            0 => {
+                hash.set(&field, b"v", &limits());
+                model.insert(field, None);
+            }
+            1 => assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
+            2 if model.contains_key(&field) => {
+                let had = model.insert(field.clone(), None).flatten();
+                assert_eq!(hash.set_deadline(&field, None, limits().seed), had.is_some());
+            }
+            3 | 4 if model.contains_key(&field) => {
+                let at = Millis(now + 1 + rng.below(500) as i64);
+                assert!(hash.set_deadline(&field, Some(at), limits().seed));
+                model.insert(field, Some(at));
+            }
+            _ => now += rng.below(4) as i64,
+        }
+        let seen = hash.as_ref().at(Millis(now));
+        let live = |model: &HashMap<Vec<u8>, Option<Millis>>| {
+            model
+                .iter()
+                .filter(|(_, at)| at.is_none_or(|at| at.0 > now))
+                .map(|(f, _)| f.clone())
+                .collect::<HashSet<_>>()
+        };
+        assert_eq!(seen.len(), live(&model).len());
+        if round % 50 == 0 {
+            assert_eq!(seen.iter().map(|(field, _)| field.to_vec()).collect::<HashSet<_>>(), live(&model));
+            assert!(model.iter().all(|(field, at)| hash.as_ref().deadline(field) == *at));
+            let (mut budget, mut gone) = (2, 0);
+            hash.expire(Millis(now), &mut budget, |field| {
+                assert!(model.remove(field).flatten().is_some_and(|at| at.0 <= now));
+                gone += 1;
+            });
+            assert_eq!(gone + budget, 2);
+        }
+    }
+    assert!(!model.is_empty() && hash.as_ref().deadlines().is_some());
+}
+
+#[test]
+fn overdue_fields_are_neither_drawn_nor_scanned() {
+    let mut hash = Hash::default();
+    (0..100).for_each(|n| _ = hash.set(n.to_string().as_bytes(), b"v", &limits()));
+    (0..99).for_each(|n| _ = hash.set_deadline(n.to_string().as_bytes(), Some(Millis(10)), limits().seed));
+    assert_eq!(hash.as_ref().at(Millis(9)).len(), 100);
+    let seen = hash.as_ref().at(Millis(10));
+    let mut rng = Rng::new(1);
+    assert!((0..50).all(|_| seen.random(&mut rng).unwrap().0.eq_bytes(b"99")));
+    let (mut cursor, mut scanned) = (0, Vec::new());
+    loop {
+        cursor = seen.scan(cursor, |field, _| scanned.push(field.to_vec()));
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(scanned, [b"99"]);
+    hash.remove(b"99");
+    assert!(hash.as_ref().at(Millis(10)).is_empty() && hash.as_ref().at(Millis(10)).random(&mut rng).is_none());
+}

@@ -125,7 +125,10 @@ pub(super) fn raise(hll: &mut Vec<u8>, index: usize, value: u8, max_bytes: usize
     if split.len() > run.size && hll.len() + split.len() - run.size > max_bytes {
         return Ok(Raised::TooLarge);
     }
+    // A last run whose second byte was missing counts with it, as it does in the reference.
+    let len = hll.len() + split.len() - run.size;
     hll.splice(at..old_end, split);
+    hll.truncate(len);
     join_neighbours(hll, before);
     Ok(Raised::Yes)
 }

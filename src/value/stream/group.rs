@@ -161,7 +161,8 @@ impl Group {
         }
     }
 
-    pub(super) fn memory(&self) -> usize {
+    /// Heap bytes.
+    pub fn memory(&self) -> usize {
         /// What a map takes for an entry, at the filling that ascending keys give it.
         const PENDING: usize = (size_of::<StreamId>() * 2 + size_of::<Pending>()) * 2;
         let names: usize = self.consumers().map(|c| c.name.len()).sum();

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 
 use super::id::StreamId;
 use super::node::{Item, Node};
+use super::radix;
 use super::walk::{Backward, Forward, Nodes};
 use crate::value::Limits;
 
 /// Entries of more bytes than this are refused.
-pub const MAX_ITEM_BYTES: usize = 1 << 30;
+const MAX_ITEM_BYTES: usize = 1 << 30;
 /// Nodes that are freed at once; more go to whoever asked for the trimming.
 const FREE_AT_ONCE: usize = 16;
 
@@ -82,6 +83,16 @@ impl Log {
         self.sealed.len() + usize::from(self.tail.is_some())
     }
 
+    /// How many nodes the reference's radix tree would have; an estimate when they are many.
+    pub fn radix_nodes(&self) -> usize {
+        const COUNTED: usize = 4096;
+        let counted = radix::nodes(self.nodes().take(COUNTED).map(|node| node.first));
+        match self.node_count() {
+            ..=COUNTED => counted,
+            more => counted + (more - COUNTED) * counted / COUNTED,
+        }
+    }
+
     /// The nodes in order.
     pub fn nodes(&self) -> Nodes<'_> {
         Nodes::new(self.sealed.range(..), self.tail.as_ref())
@@ -135,10 +146,13 @@ impl Log {
         if now > self.last_id.ms { Some(StreamId { ms: now, seq: 0 }) } else { self.last_id.next() }
     }
 
-    /// Appends an entry. `id` is greater than [`Log::last_id`].
-    pub fn append<'a>(&mut self, id: StreamId, item: impl Item<'a>, limits: &Limits) {
+    /// Appends an entry. `id` is greater than [`Log::last_id`]. `false`: it is too large.
+    pub fn append<'a>(&mut self, id: StreamId, item: impl Item<'a>, limits: &Limits) -> bool {
         debug_assert!(id > self.last_id);
         let item_bytes = item.clone().map(<[u8]>::len).sum::<usize>();
+        if item_bytes > MAX_ITEM_BYTES {
+            return false;
+        }
         // What the next node will need, judged by the last one.
         let mut room = 0;
         if let Some(mut full) = self.tail.take_if(|tail| tail.is_full(item_bytes, limits) || id <= tail.first) {
@@ -157,6 +171,7 @@ impl Log {
         if self.length == 1 {
             self.first_id = id;
         }
+        true
     }
 
     /// Takes over a node from outside; `false`: it does not belong behind those there are.

@@ -16,6 +16,7 @@ mod id;
 mod load;
 mod log;
 mod node;
+mod radix;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -26,7 +27,7 @@ pub use exchange::Reason;
 pub use group::{Consumer, ConsumerId, Group, Pending, UNKNOWN};
 pub use id::{Given, IdText, StreamId};
 pub use load::{Figures, Loading, LoadingGroup};
-pub use log::{Bound, Log, MAX_ITEM_BYTES, Trimmed};
+pub use log::{Bound, Log, Trimmed};
 pub use node::{Entry, Item, Node};
 pub use walk::{Backward, Forward, Nodes};
 

@@ -171,10 +171,9 @@ impl Node {
             self.bytes.push(len as u8);
             return;
         }
-        let mut width = Vec::with_capacity(5);
-        write_varint(&mut width, len as u64);
-        self.bytes.splice(start..=start, width.iter().copied());
-        self.bytes.extend(width.iter().rev());
+        let (text, width) = varint(len as u64);
+        self.bytes.splice(start..=start, text[..width].iter().copied());
+        self.bytes.extend(text[..width].iter().rev());
     }
 
     /// Counts an entry that was deleted before it came here.
@@ -363,12 +362,26 @@ fn unzigzag(value: u64) -> i64 {
 }
 
 #[inline]
-fn write_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+fn write_varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        return out.push(value as u8);
     }
-    out.push(value as u8);
+    let (text, width) = varint(value);
+    out.extend_from_slice(&text[..width]);
+}
+
+/// A number, seven bits a byte, low ones first, all but the last byte marked; and how many bytes that takes.
+fn varint(mut value: u64) -> ([u8; 10], usize) {
+    let (mut text, mut width) = ([0; 10], 0);
+    loop {
+        text[width] = value as u8 & 0x7f;
+        value >>= 7;
+        if value == 0 {
+            return (text, width + 1);
+        }
+        text[width] |= 0x80;
+        width += 1;
+    }
 }
 
 /// The number that `bytes` begin with, and how many of them it takes.

@@ -102,6 +102,9 @@ fn pair(name: &str, value: &str, out: &mut ReplyBuf) {
     word(value, out);
 }
 
+/// Commands that are not for users: other servers and tests call them.
+const SYSTEM: [&str; 5] = ["debug", "pfdebug", "pfselftest", "replconf", "restore-asking"];
+
 /// A map of what is known; fields without a value are left out.
 pub fn docs(registry: &Registry, row: &Row, out: &mut ReplyBuf) {
     let spec = row.spec;
@@ -117,6 +120,11 @@ pub fn docs(registry: &Registry, row: &Row, out: &mut ReplyBuf) {
     text("since", spec.since, out);
     text("group", spec.group.name(), out);
     text("complexity", spec.complexity, out);
+    if SYSTEM.contains(&spec.name) {
+        word("doc_flags", out);
+        statuses(std::iter::once("syscmd"), out);
+        count += 1;
+    }
     if let Some((since, instead)) = spec.deprecated {
         word("doc_flags", out);
         statuses(std::iter::once("deprecated"), out);

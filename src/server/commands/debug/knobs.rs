@@ -26,8 +26,12 @@ pub(super) fn change_replid(srv: &mut Server, call: &mut Call<'_>) -> CmdResult 
     Ok(())
 }
 
+fn is_on(arg: &[u8]) -> bool {
+    num::parse_i64(arg).is_some_and(|n| n != 0)
+}
+
 pub(super) fn pause_cron(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    srv.turn.cron_paused = num::parse_i64(call.arg(2)).is_some_and(|n| n != 0);
+    srv.turn.cron_paused = is_on(call.arg(2));
     call.reply.ok();
     Ok(())
 }

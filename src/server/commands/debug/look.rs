@@ -1,23 +1,24 @@
-//! DEBUG OBJECT, DIGEST, DIGEST-VALUE, HTSTATS, SDSLEN: looking at data without being noticed.
+//! DEBUG OBJECT, SDSLEN, HTSTATS, HTSTATS-KEY, LISTPACK, QUICKLIST: looking at data without being noticed.
 //!
-//! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue.
-//! *Invariant:* equal data gives equal digests, whatever the order in which keys lie or were written, the encodings,
-//! and the process: the seeds are fixed. *Counterpart in C Redis:* the OBJECT, DIGEST and HTSTATS branches of
-//! `debugCommand`, `computeDatasetDigest`.
+//! *Duty:* none of these counts as a use of a key, and none minds that a key is overdue. *Does not know:* what the data
+//! mean; `digest` goes into them. *Counterpart in C Redis:* the same branches of `debugCommand`.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::io::Write as _;
 
-use crate::base::hash::HashSeed;
 use crate::base::num;
-use crate::call::{Call, CmdError, CmdResult, DbId};
+use crate::call::{Call, CmdError, CmdResult};
+use crate::ds::element::Elem;
+use crate::ds::pack::PackRef;
+use crate::ds::table::TableStats;
 use crate::keyspace::{EntryRef, View};
 use crate::rdb::dump_payload;
 use crate::server::Server;
 use crate::server::memory::entry_bytes;
-use crate::value::stream::StreamId;
-use crate::value::{Stream, ValueRef};
+use crate::value::{Limits, ListRef, Rest, SetRef, ValueRef, ZsetRef};
 
-fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
+pub(super) fn find<'s>(srv: &'s Server, call: &Call<'_>, key: &[u8]) -> Option<EntryRef<'s>> {
     let entries = &srv.ks.db(call.db()).entries;
     entries.get(entries.hash(key), key)
 }
@@ -31,136 +32,85 @@ pub(super) fn object(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     // As OBJECT REFCOUNT says: nothing is shared, and the reference never counts those who share a small integer.
     let shared = matches!(value, View::Int(i) if (0..srv.ks.settings.shared_integers).contains(&i));
     let line = format!(
-        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.address(),
         if shared { i32::MAX } else { 1 },
         entry.encoding(),
         dump_payload(value, srv.config.rdbcompression).len() - PAYLOAD_FRAME,
         entry.access(),
         srv.ks.access.idle_seconds(entry.access()),
+        match value {
+            View::Object(ValueRef::List(list)) => list_figures(list, &srv.ks.settings.limits),
+            _ => String::new(),
+        },
     );
     call.reply.status(&line);
     Ok(())
 }
 
-/// 160 bits about data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Digest([u64; 3]);
-
-impl Digest {
-    /// Adds something whose place does not matter.
-    fn add(&mut self, other: Digest) {
-        for (own, other) in self.0.iter_mut().zip(other.0) {
-            *own ^= other;
-        }
-    }
-
-    fn text(self) -> String {
-        format!("{:016x}{:016x}{:08x}", self.0[0], self.0[1], self.0[2] as u32)
-    }
+fn list_figures(list: ListRef<'_>, limits: &Limits) -> String {
+    let shape = list.shape(limits);
+    format!(
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+        list.node_count(),
+        list.len() as f64 / list.node_count() as f64,
+        shape.fill,
+        u8::from(shape.depth > 0),
+        list.coded_len(),
+    )
 }
 
-/// Makes digests; keeps a buffer in which what is to be digested is laid out.
-struct Digester {
-    seeds: [HashSeed; 3],
-    buf: Vec<u8>,
-}
-
-impl Digester {
-    fn new() -> Digester {
-        Digester { seeds: [1, 2, 3].map(HashSeed::new), buf: Vec::new() }
-    }
-
-    fn buffer(&self) -> Digest {
-        Digest([0, 1, 2].map(|i| self.seeds[i].hash(&self.buf)))
-    }
-
-    /// A piece of known length: no two rows of pieces look the same laid out.
-    fn piece(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.buf.extend_from_slice(bytes);
-    }
-
-    /// Type and content, and whether the key expires, but not when.
-    fn value(&mut self, entry: EntryRef<'_>) -> Digest {
-        let (mut rows, mut text) = (Digest::default(), [0; 24]);
-        self.buf.clear();
-        match entry.view() {
-            View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
-            View::Str(bytes) => self.piece(bytes),
-            View::Object(ValueRef::List(list)) => list.range(0, -1).for_each(|element| self.piece(element)),
-            View::Object(ValueRef::Set(set)) => {
-                for member in set.iter() {
-                    rows.add(self.row(&[member.text(&mut text)]));
-                }
-            }
-            View::Object(ValueRef::Hash(hash)) => {
-                for (field, value) in hash.iter() {
-                    rows.add(self.row(&[field.text(&mut text), value.text(&mut [0; 24])]));
-                }
-            }
-            View::Object(ValueRef::Zset(zset)) => {
-                for (member, score) in zset.iter() {
-                    rows.add(self.row(&[member.text(&mut text), &score.to_bits().to_le_bytes()]));
-                }
-            }
-            View::Object(ValueRef::Stream(stream)) => self.stream(stream),
+/// DEBUG QUICKLIST: the nodes of a list, on standard output.
+pub(super) fn quicklist(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let View::Object(ValueRef::List(list)) = entry.view() else {
+        return Err(CmdError::Fixed("ERR Not a quicklist encoded object."));
+    };
+    let full = call.args.opt(3).is_some_and(|arg| num::parse_i64(arg).is_some_and(|n| n != 0));
+    let mut text = format!("{{count : {}}}\n{{nodes: {}}}\n", list.len(), list.node_count());
+    let shape = list.shape(&srv.ks.settings.limits);
+    writeln!(text, "{{fill: {}}}\n{{compress: {}}}", shape.fill, shape.depth).expect("a String takes all");
+    let mut number = 0;
+    let Ok(()) = list.each_node(|run| {
+        let kind = if run.alone { "PLAIN" } else { "PACKED" };
+        writeln!(text, "{{quicklist node({number})\n {{container: {kind}, count: {}}}}}", run.count)
+            .expect("a String takes all");
+        number += 1;
+        if full {
+            dump_elements(&mut text, run.iter());
         }
-        self.piece(entry.type_name().as_bytes());
-        self.buf.push(entry.expires_at().is_some() as u8);
-        rows.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
-        self.buffer()
-    }
-
-    /// One element of a value whose elements have no order.
-    fn row(&mut self, pieces: &[&[u8]]) -> Digest {
-        self.buf.clear();
-        pieces.iter().for_each(|piece| self.piece(piece));
-        let digest = self.buffer();
-        self.buf.clear();
-        digest
-    }
-
-    fn stream(&mut self, stream: &Stream) {
-        for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
-            self.piece(&entry.id.to_bytes());
-            for (field, value) in entry.pairs() {
-                self.piece(field.text(&mut [0; 24]));
-                self.piece(value.text(&mut [0; 24]));
-            }
-        }
-    }
-
-    fn key(&mut self, db: DbId, entry: EntryRef<'_>) -> Digest {
-        let value = self.value(entry);
-        self.buf.clear();
-        self.buf.extend_from_slice(&db.0.to_le_bytes());
-        self.piece(entry.key());
-        value.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
-        self.buffer()
-    }
-}
-
-pub(super) fn digest(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let (mut digester, mut all) = (Digester::new(), Digest::default());
-    for (i, db) in srv.ks.dbs.iter().enumerate() {
-        for entry in db.entries.iter() {
-            all.add(digester.key(DbId(i as u32), entry));
-        }
-    }
-    call.reply.status(&all.text());
+        Ok::<(), Infallible>(())
+    });
+    print_out(&text);
+    call.reply.status("Quicklist structure printed on stdout");
     Ok(())
 }
 
-pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let mut digester = Digester::new();
-    call.reply.array(call.args.len() - 2);
-    for key in call.args.from(2) {
-        let entry = find(srv, call, key);
-        let digest = entry.map_or(Digest::default(), |entry| digester.value(entry));
-        call.reply.status(&digest.text());
-    }
+/// DEBUG LISTPACK: the elements of a collection in its packed form, on standard output.
+pub(super) fn listpack(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let pack = match entry.small() {
+        Some((Rest::Hash | Rest::Zset, bytes)) if entry.encoding() == "listpack" => PackRef::new(bytes),
+        _ => return Err(CmdError::Fixed("ERR Not a listpack encoded object.")),
+    };
+    let mut text = format!("{{total bytes {}}} {{num entries {}}}\n", pack.byte_len(), pack.len());
+    dump_elements(&mut text, pack.iter().map(|(_, elem)| elem));
+    print_out(&text);
+    call.reply.status("Listpack structure printed on stdout");
     Ok(())
+}
+
+fn dump_elements<'a>(text: &mut String, elements: impl Iterator<Item = Elem<'a>>) {
+    for (i, elem) in elements.enumerate() {
+        let what = if elem.as_int().is_some() { "int" } else { "str" };
+        writeln!(text, "{{{i}}} [{what}] {}", elem.to_vec().escape_ascii()).expect("a String takes all");
+    }
+}
+
+/// Writes to standard output. That it is closed or full is nobody's concern here.
+fn print_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 pub(super) fn string_lengths(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
@@ -186,8 +136,16 @@ pub(super) fn table_figures(srv: &mut Server, call: &mut Call<'_>) -> CmdResult 
     let Some(db) = db.and_then(|db| srv.ks.dbs.get(db)) else {
         return Err(CmdError::Fixed("ERR Out of range database"));
     };
-    let stats = db.entries.table().stats();
     let mut text = String::from("[Dictionary HT]\n");
+    figures(&db.entries.table().stats(), &mut text);
+    text.push_str("[Expires HT]\n");
+    writeln!(text, " number of elements: {}\n wheel bytes: {}", db.volatile(), db.wheel_bytes())
+        .expect("a String takes all");
+    call.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn figures(stats: &TableStats, text: &mut String) {
     let mut line = |name: &str, value: usize| writeln!(text, " {name}: {value}").expect("a String takes all");
     line("table size", stats.buckets);
     line("number of elements", stats.len);
@@ -200,45 +158,23 @@ pub(super) fn table_figures(srv: &mut Server, call: &mut Call<'_>) -> CmdResult 
         let share = 100.0 * *count as f64 / stats.buckets as f64;
         writeln!(text, "   {length}: {count} ({share:.2}%)").expect("a String takes all");
     }
-    text.push_str("[Expires HT]\n");
-    writeln!(text, " number of elements: {}\n wheel bytes: {}", db.volatile(), db.wheel_bytes())
-        .expect("a String takes all");
-    call.reply.verbatim("txt", text.as_bytes());
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::millis::Millis;
-    use crate::keyspace::{Db, Expire, New};
-
-    fn digest_of(keys: &[(&str, New<'_>, Expire)]) -> Digest {
-        let mut db = Db::new(HashSeed::new(99));
-        for (key, value, expire) in keys {
-            let value = match value {
-                New::Int(i) => New::Int(*i),
-                New::Bytes(b) => New::Bytes(b),
-                _ => unreachable!("plain strings here"),
-            };
-            db.put(key.as_bytes(), value, *expire, 0, Millis(0));
-        }
-        let (mut digester, mut all) = (Digester::new(), Digest::default());
-        db.entries.iter().for_each(|e| all.add(digester.key(DbId(0), e)));
-        all
-    }
-
-    #[test]
-    fn order_and_encoding_do_not_matter_but_all_else_does() {
-        let a = |value| ("a", value, Expire::Clear);
-        let b = ("b", New::Bytes(b"x"), Expire::Clear);
-        let one = digest_of(&[a(New::Int(12)), ("b", New::Bytes(b"x"), Expire::Clear)]);
-        assert_eq!(one, digest_of(&[b, a(New::Bytes(b"12"))]));
-        assert_ne!(one, digest_of(&[a(New::Int(12))]));
-        assert_ne!(digest_of(&[a(New::Int(12))]), digest_of(&[a(New::Int(13))]));
-        let ends = ("a", New::Int(12), Expire::At(Millis(i64::MAX)));
-        assert_ne!(digest_of(&[a(New::Int(12))]), digest_of(&[ends]));
-        assert_eq!(digest_of(&[]).text(), "0".repeat(40));
-        assert_eq!(one.text().len(), 40);
-    }
+pub(super) fn value_table_figures(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    let entry = find(srv, call, call.arg(2)).ok_or(CmdError::NoSuchKey)?;
+    let stats = match entry.view() {
+        View::Object(ValueRef::Hash(hash)) => hash.dict().map(|dict| dict.stats()),
+        View::Object(ValueRef::Set(SetRef::Table(dict))) => Some(dict.stats()),
+        View::Object(ValueRef::Zset(ZsetRef::Ranked(ranked))) => Some(ranked.table().stats()),
+        _ => None,
+    };
+    let Some(stats) = stats else {
+        return Err(CmdError::Fixed(
+            "ERR The value stored at the specified key is not represented using an hash table",
+        ));
+    };
+    let mut text = String::new();
+    figures(&stats, &mut text);
+    call.reply.verbatim("txt", text.as_bytes());
+    Ok(())
 }
