@@ -6,6 +6,9 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/clients.rs"]
+mod clients;
+
 #[path = "server/blocking.rs"]
 mod blocking;
 
