@@ -1,9 +1,5 @@
-<<<<<<< HEAD
 //! DEBUG ASSERT, CHANGE-REPL-ID, MALLCTL, MALLCTL-STR, PAUSE-CRON, REPLYBUFFER, SET-SKIP-CHECKSUM-VALIDATION,
 //! STRUCTSIZE: the server's own machinery.
-=======
-//! DEBUG ASSERT, CHANGE-REPL-ID, MALLCTL, MALLCTL-STR, PAUSE-CRON, REPLYBUFFER, STRUCTSIZE: the server's own machinery.
->>>>>>> clients
 //!
 //! *Does not know:* data; `look` does. *Counterpart in C Redis:* the same branches of `debugCommand`, `mallctl_int`,
 //! `mallctl_string`.
