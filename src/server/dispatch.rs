@@ -39,13 +39,14 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
 #[cold]
 fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     begin_reply_mode(srv, slot);
-    srv.make_room();
     if srv.exec.has_alarm(Alarm::CLIENT_MEMORY) {
         srv.evict_clients();
         if srv.clients[slot].flags.has(Flags::CLOSE_ASAP) {
             return;
         }
     }
+    // After clients have gone, so that no key goes for memory that was theirs.
+    srv.make_room();
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
     }
