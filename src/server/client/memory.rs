@@ -120,6 +120,11 @@ impl Server {
             log::info!("Evicting client: {}", self.clients.describe(slot));
             self.stats.evicted_clients += 1;
             self.end_client(slot);
+            // It goes with the end of the turn. Its memory goes now, or the next command would have keys evicted for it.
+            let client = &mut self.clients[slot];
+            client.input = Vec::new();
+            *client.reply.bytes_mut() = Vec::new();
+            client.sent = 0;
         }
     }
 
