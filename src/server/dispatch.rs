@@ -45,10 +45,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
             return;
         }
     }
-<<<<<<< HEAD
-=======
     // After clients have gone, so that no key goes for memory that was theirs.
->>>>>>> policy
     srv.make_room();
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
