@@ -57,7 +57,7 @@ fn digits_value(digits: &[u8]) -> Option<u128> {
 /// Appends `bytes` in the largest unit that leaves no remainder, for a configuration file.
 pub fn write_memory(out: &mut Vec<u8>, bytes: u64) {
     let units: [(u64, &[u8]); 3] = [(GB, b"gb"), (MB, b"mb"), (KB, b"kb")];
-    match units.into_iter().find(|(scale, _)| bytes != 0 && bytes % scale == 0) {
+    match units.into_iter().find(|(scale, _)| bytes != 0 && bytes.is_multiple_of(*scale)) {
         Some((scale, unit)) => {
             write_u64(out, bytes / scale);
             out.extend_from_slice(unit);

@@ -163,7 +163,7 @@ fn number_text(value: i128, form: Form) -> String {
 /// Bytes in the largest unit that leaves no remainder.
 fn memory_text(bytes: u64) -> String {
     let units = [("gb", 30), ("mb", 20), ("kb", 10)];
-    let fits = |&&(_, bits): &&(&str, u32)| bytes > 0 && bytes % (1 << bits) == 0;
+    let fits = |&&(_, bits): &&(&str, u32)| bytes > 0 && bytes.is_multiple_of(1 << bits);
     match units.iter().find(fits) {
         Some((unit, bits)) => format!("{}{unit}", bytes >> bits),
         None => bytes.to_string(),

@@ -538,7 +538,7 @@ impl Table {
                 let step = if new < 8 { 1 } else { (1 << new.ilog2()) / 4 };
                 self.resize_first(new + step);
             }
-        } else if new % SEGMENT == 0 {
+        } else if new.is_multiple_of(SEGMENT) {
             let layout = segment_layout(SEGMENT);
             // SAFETY: the layout has a size.
             self.rest.push(allocated(unsafe { alloc(layout) }, layout));
@@ -554,7 +554,7 @@ impl Table {
         self.mask = self.buckets.next_power_of_two() - 1;
         let buckets = self.buckets as usize;
         if buckets >= SEGMENT {
-            if buckets % SEGMENT == 0 {
+            if buckets.is_multiple_of(SEGMENT) {
                 let segment = self.rest.pop().expect("the last bucket's segment");
                 // SAFETY: allocated in `push_bucket` with this layout; no bucket is left in it.
                 unsafe { dealloc(segment.as_ptr(), segment_layout(SEGMENT)) }

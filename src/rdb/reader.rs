@@ -334,10 +334,10 @@ impl<R: Read> Reader<R> {
 /// A string as the keyspace holds it.
 #[inline]
 fn string(bytes: &[u8]) -> Loaded<'_> {
-    if bytes.len() <= MAX_INT_TEXT {
-        if let Some(value) = num::parse_i64(bytes) {
-            return Loaded::Int(value);
-        }
+    if bytes.len() <= MAX_INT_TEXT
+        && let Some(value) = num::parse_i64(bytes)
+    {
+        return Loaded::Int(value);
     }
     Loaded::Bytes(bytes)
 }

@@ -505,10 +505,10 @@ impl Server {
         let stand_in = ReplyBuf::new(client.reply.proto);
         let mut reply = std::mem::replace(&mut client.reply, stand_in);
         reply.limit = limit;
-        if reply.bytes_mut().capacity() == 0 {
-            if let Some(spare) = self.exec.buffers.replies.pop() {
-                *reply.bytes_mut() = spare;
-            }
+        if reply.bytes_mut().capacity() == 0
+            && let Some(spare) = self.exec.buffers.replies.pop()
+        {
+            *reply.bytes_mut() = spare;
         }
         reply
     }

@@ -287,7 +287,7 @@ mod tests {
                 continue;
             };
             assert_eq!(policy.among == Among::Volatile, name.starts_with("volatile-"));
-            let rank = format!("{:?}", policy.rank).to_lowercase();
+            let rank = format!("{:?}", policy.rank).to_ascii_lowercase();
             assert!(name.ends_with(&rank), "{name} {rank}");
         }
     }

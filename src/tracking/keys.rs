@@ -247,7 +247,7 @@ impl Keys {
         for (_, tracker) in &mut self.trackers {
             tracker.keys = Vec::new();
         }
-        Forgotten { _table: std::mem::replace(&mut self.table, Table::new()), _keys: std::mem::take(&mut self.keys) }
+        Forgotten { _table: std::mem::take(&mut self.table), _keys: std::mem::take(&mut self.keys) }
     }
 }
 

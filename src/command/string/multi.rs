@@ -86,7 +86,7 @@ fn msetnx(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
 }
 
 fn check_pairs(call: &Call<'_>, command: &'static str) -> CmdResult {
-    if call.args.len() % 2 == 0 { Err(CmdError::Arity(command.into())) } else { Ok(()) }
+    if call.args.len().is_multiple_of(2) { Err(CmdError::Arity(command.into())) } else { Ok(()) }
 }
 
 fn set_pairs(ks: &mut Keyspace, call: &mut Call<'_>) {

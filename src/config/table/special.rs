@@ -47,7 +47,7 @@ pub(in crate::config) fn parse_save(words: &[Vec<u8>]) -> Result<Vec<SavePoint>,
     if matches!(words, [only] if only.is_empty()) {
         return Ok(Vec::new());
     }
-    if words.len() % 2 != 0 {
+    if !words.len().is_multiple_of(2) {
         return Err(INVALID_SAVE.into());
     }
     let number = |word: &[u8], least: i64| {
@@ -67,7 +67,7 @@ pub(super) const CLIENT_OUTPUT_BUFFER_LIMIT: Directive =
     row("client-output-buffer-limit", output_limit_text, set_output_limits).flags(Flags::MULTI_ARG);
 
 fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Outcome {
-    if words.len() % 4 != 0 {
+    if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut limits = config.client_output_buffer_limit;

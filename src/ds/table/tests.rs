@@ -142,7 +142,7 @@ fn model_run(seed: u64, operations: u64, key_space: u64, hash: fn(Handle) -> u64
     let mut model: HashMap<u64, u64> = HashMap::new();
     for operation in 0..operations {
         let n = 1 + rng.below(key_space);
-        let growing = operation / (operations / 6).max(1) % 2 == 0;
+        let growing = (operation / (operations / 6).max(1)).is_multiple_of(2);
         let wants_insert = rng.below(100) < if growing { 75 } else { 15 };
         let found = table.find(hash(handle(n)), |h| h.bits() == n);
         assert_eq!(found.map(|slot| slot.handle().bits()), model.get(&n).copied());

@@ -44,21 +44,21 @@ impl HashWheel {
     /// A value comes to this key, from another one perhaps.
     #[inline]
     pub(super) fn adopt(&mut self, value: &mut New<'_>, hash: u64, now: Millis) {
-        if let New::Object(object) = value {
-            if let Some(deadlines) = object.field_deadlines_mut() {
-                deadlines.filed = None;
-                self.file(deadlines, hash, now);
-            }
+        if let New::Object(object) = value
+            && let Some(deadlines) = object.field_deadlines_mut()
+        {
+            deadlines.filed = None;
+            self.file(deadlines, hash, now);
         }
     }
 
     /// A value has left its key.
     #[inline]
     pub(super) fn left(&mut self, taken: &Taken) {
-        if let Taken::Object(object) = taken {
-            if object.field_deadlines().is_some_and(|deadlines| deadlines.filed.is_some()) {
-                self.wheel.note_stale();
-            }
+        if let Taken::Object(object) = taken
+            && object.field_deadlines().is_some_and(|deadlines| deadlines.filed.is_some())
+        {
+            self.wheel.note_stale();
         }
     }
 

@@ -81,7 +81,7 @@ pub const CONFIG_SET: ServerCommand = row(
 );
 
 fn set(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    if call.args.len() % 2 != 0 {
+    if !call.args.len().is_multiple_of(2) {
         return Err(CmdError::Syntax);
     }
     let words: Vec<&[u8]> = call.args.from(2).collect();

@@ -26,7 +26,7 @@ fn secrets(command: &str, args: Args<'_>) -> Vec<usize> {
         "auth" if len <= 3 => (1..len).collect(),
         "hello" => hello(args),
         "acl|setuser" => (2..len).collect(),
-        "config|set" if len % 2 == 0 => {
+        "config|set" if len.is_multiple_of(2) => {
             (2..len).step_by(2).filter(|at| is_sensitive(args.get(*at))).map(|at| at + 1).collect()
         }
         "migrate" => migrate(args),

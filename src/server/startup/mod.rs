@@ -53,10 +53,10 @@ fn serve(argv: &[std::ffi::OsString], line: crate::config::arguments::CommandLin
     let mut daemon = None;
     match start(argv, source, &mut daemon) {
         Ok(mut srv) => {
-            if let Some(daemon) = daemon.take() {
-                if let Err(error) = daemon.ready() {
-                    log::warn!("Letting go of the terminal failed: {error}");
-                }
+            if let Some(daemon) = daemon.take()
+                && let Err(error) = daemon.ready()
+            {
+                log::warn!("Letting go of the terminal failed: {error}");
             }
             srv.run()
         }
