@@ -15,20 +15,28 @@ pub enum Case {
     Insensitive,
 }
 
+/// How many stars with something behind them a pattern has that matches anything.
+const STARS_MAX: usize = 1000;
+
 /// Does `pattern` match all of `text`?
 ///
+/// Quirk: a pattern of more than [`STARS_MAX`] stars matches nothing, as Redis gives up so deep.
 /// Quirk: an empty text matches only the empty pattern, not `*` (`empty_text_matches_only_the_empty_pattern`).
 pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
     if text.is_empty() {
         return pattern.is_empty();
     }
     let (mut p, mut t) = (0, 0);
-    let mut retry = None;
+    let (mut retry, mut stars) = (None, 0);
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
             p = skip_stars(pattern, p);
             if p == pattern.len() {
                 return true;
+            }
+            stars += 1;
+            if stars > STARS_MAX {
+                return false;
             }
             retry = Some((p, t));
             continue;
@@ -126,6 +134,13 @@ fn fold(byte: u8, case: Case) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beyond_a_thousand_stars_nothing_matches() {
+        let text = b"a".repeat(5_000);
+        assert!(matches(&b"*?".repeat(1_000), &text, Case::Sensitive));
+        assert!(!matches(&b"*?".repeat(1_001), &text, Case::Sensitive));
+    }
 
     fn exact(pattern: &[u8], text: &[u8]) -> bool {
         matches(pattern, text, Case::Sensitive)

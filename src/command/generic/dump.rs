@@ -140,7 +140,10 @@ fn restore(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let value =
         rdb::parse_payload(call.arg(3), &ks.settings.limits, ks.settings.checksums).map_err(|error| match error {
             PayloadError::VersionOrChecksum => CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
-            PayloadError::BadData(_) => CmdError::Fixed("ERR Bad data format"),
+            PayloadError::BadData(damage) => {
+            log::warn!("RESTORE refused a payload whose integrity check failed: {damage}");
+            CmdError::Fixed("ERR Bad data format")
+        }
         })?;
     let old = ks.db_mut(db).remove(key);
     let was_there = old.is_some();
