@@ -1,6 +1,6 @@
 //! [`Pack`]: a short sequence of elements in one string of bytes, read from the front.
 //!
-//! *Duty:* the form of small hashes (field, value, …), sets (members) and sorted sets (member, score, …): smaller
+//! *Duty:* the form of small hashes (field, value, …), lists, sets (members) and sorted sets (member, score, …): smaller
 //! than a listpack, as nobody walks it backwards. *Does not know:* what its elements mean, or where its bytes lie:
 //! [`PackRef`] reads them wherever they are.
 //! *Invariants:* a count, then elements that [`element::decode`] accepts, and nothing behind them. Who has bytes of

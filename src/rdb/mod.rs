@@ -24,6 +24,15 @@
 //!           10 text                               list, in one ziplist
 //!           14 length text...                     list, nodes that are ziplists
 //!           18 length (length text)...            list, nodes: 1 = one plain element, 2 = a listpack
+//!           2  length text...                     set
+//!           11, 20 text                           set, an intset or a listpack
+//!           4  length (text text)...              hash
+//!           9, 13, 16 text                        hash, a zipmap, ziplist or listpack
+//!           24, 25                                hash whose fields have deadlines (`object::hash`)
+//!           3  length (text score)...             sorted set; score: a byte of length and digits
+//!           5  length (text f64)...               sorted set
+//!           12, 17 text                           sorted set, a ziplist or listpack
+//!           15, 19, 21                            stream (`object::stream`)
 //!
 //! length    00nnnnnn                              6 bits
 //!           01nnnnnn nnnnnnnn                     14 bits
@@ -39,8 +48,8 @@
 //!
 //! Checksums are CRC-64 of all bytes before them; a file's checksum of zero says that none was made.
 //!
-//! Reading order: `format`, `output` and `writer`, then `source`, `object` and `reader`; `packed` holds the two old
-//! packed encodings, `skip` steps over types that have no decoder here, `payload` is DUMP, `check` a whole-file check.
+//! Reading order: `format`, `output` and `writer`, then `source`, `object` and `reader`; `packed` holds the packed
+//! encodings, `values` says what each value is written as, `skip` steps over data of modules, `payload` is DUMP, `check` a whole-file check.
 
 mod check;
 mod error;

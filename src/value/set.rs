@@ -8,7 +8,7 @@
 //! | form | OBJECT ENCODING | while |
 //! |---|---|---|
 //! | `Ints` | intset | all members are integers, at most `set-max-intset-entries` |
-//! | `Packed` | hashtable | at most `set-max-listpack-entries` of at most `set-max-listpack-value` bytes |
+//! | `Packed` | hashtable | at most 128 of at most 64 bytes (`Limits`; no directive of 7.0.15) |
 //! | `Table` | hashtable | else |
 
 use std::collections::BTreeSet;

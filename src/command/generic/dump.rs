@@ -141,9 +141,9 @@ fn restore(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         rdb::parse_payload(call.arg(3), &ks.settings.limits, ks.settings.checksums).map_err(|error| match error {
             PayloadError::VersionOrChecksum => CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
             PayloadError::BadData(damage) => {
-            log::warn!("RESTORE refused a payload whose integrity check failed: {damage}");
-            CmdError::Fixed("ERR Bad data format")
-        }
+                log::warn!("RESTORE refused a payload whose integrity check failed: {damage}");
+                CmdError::Fixed("ERR Bad data format")
+            }
         })?;
     let old = ks.db_mut(db).remove(key);
     let was_there = old.is_some();

@@ -3,7 +3,7 @@
 //! *Does not know:* what a value holds beyond [`Value`](crate::value::Value)'s own methods; freeing large values, the
 //! stream to replicas and waiting clients are told through the effects.
 //! *Reading order:* `keys` (single keys), `relocate` (from one place to another), `expire` and `ttl`, `scan` (the
-//! whole keyspace), `object`. *Counterpart in C Redis:* `db.c`, `expire.c`, the OBJECT half of `object.c`.
+//! whole keyspace), `object`, `dump`, `sort`. *Counterpart in C Redis:* `db.c`, `expire.c`, the OBJECT half of `object.c`.
 
 mod dump;
 mod expire;
