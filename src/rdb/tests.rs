@@ -573,3 +573,19 @@ fn small_hashes_of_others_with_deadlines_are_read() {
     let beyond = [&[24], &i64::MAX.to_le_bytes()[..], &[1, 2, 1, b'f', 1, b'v']].concat();
     assert!(matches!(parse(&payload(&beyond, 10)), Err(PayloadError::BadData(_))), "later than time goes");
 }
+
+/// As in 7.0.15: only the number of elements of a listpack is held against the limits.
+#[test]
+fn what_was_packed_stays_packed_whatever_the_length_of_its_elements() {
+    let wide = Limits::new(HashSeed::new(7));
+    let narrow = Limits { zset_max_listpack_value: 2, hash_max_listpack_value: 2, ..wide };
+    let mut zset = crate::value::Zset::new();
+    zset.insert(b"member", 1.0, &wide);
+    let mut hash = Hash::default();
+    hash.set(b"field", b"value", &wide);
+    for value in [zset.into_value(), hash.into_value()] {
+        let payload = dump_payload(View::Object(value.as_ref()), true);
+        let Ok(ValueOwned::Object(back)) = parse_payload(&payload, &narrow, true) else { panic!("it is a collection") };
+        assert_eq!((*back).as_ref().encoding(), "listpack");
+    }
+}

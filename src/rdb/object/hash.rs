@@ -22,6 +22,9 @@ const TWICE: &str = "a hash has a field twice";
 
 pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Hash> {
     let mut hash = Hash::default();
+    // What was packed stays so, however long its values: only their number is held against the limits.
+    let packed = Limits { hash_max_listpack_value: usize::MAX, ..*limits };
+    let limits = if code == kind::HASH_LISTPACK { &packed } else { limits };
     let mut set = |field: &[u8], value: &[u8]| match hash.set(field, value, limits) {
         true => Ok(()),
         false => Err(TWICE),

@@ -26,6 +26,8 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         }
         _ => {
             let form = if code == kind::ZSET_ZIPLIST { Form::Ziplist } else { Form::Listpack };
+            // What was packed stays so, however long its members: only their number is held against the limits.
+            let limits = &Limits { zset_max_listpack_value: usize::MAX, ..*limits };
             packed_pairs(source, form, |member, score| {
                 let score = float::parse_f64(score).ok_or("a score is no number")?;
                 insert(&mut zset, member, score, limits)
