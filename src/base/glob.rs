@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn many_stars_take_no_exponential_time() {
-        let pattern = b"a*".repeat(2000);
+        let pattern = b"a*".repeat(STARS_MAX);
         let text = [b"a".repeat(30_000), b"b".to_vec()].concat();
         assert!(exact(&pattern, &text));
         assert!(!exact(&[&pattern[..], b"c"].concat(), &text));
