@@ -8,6 +8,12 @@
 //! *Reading order:* `manifest`, `reader` with its `fault`, `sums`, `rewrite`. *Counterpart in C Redis:* `aof.c`, the
 //! parsing half of `redis-check-aof.c`.
 
+mod fault;
 pub mod manifest;
+mod reader;
+pub mod sums;
 
+pub use fault::{Fault, What};
 pub use manifest::{File, FileKind, Manifest, ManifestError};
+pub use reader::{Annotation, Chunk, Commands, ReadError, Reader};
+pub use sums::{Chain, Damage, Sealed, Sums, SumsError, Verifier};
