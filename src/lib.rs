@@ -13,6 +13,7 @@ pub mod keyspace;
 pub mod net;
 pub mod pubsub;
 pub mod rdb;
+pub mod repl;
 pub mod resp;
 pub mod server;
 pub mod sys;
