@@ -12,9 +12,11 @@
 
 pub mod backlog;
 pub mod ids;
+pub mod replica;
 
 pub use backlog::{Backlog, Cursor, Memory};
 pub use ids::{Decision, Ids, Refusal, Request, Saved};
+pub use replica::{Action, MasterLink, Resume, Start, Took};
 
 /// How loud a line of the log is; the driver has the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,4 +45,15 @@ impl LogLine {
     pub fn warning(text: impl Into<String>) -> LogLine {
         LogLine { level: Level::Warning, text: text.into() }
     }
+}
+
+/// A command as the wire has it.
+pub fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", args.len()).into_bytes();
+    for arg in args {
+        out.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+        out.extend_from_slice(arg);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
 }
