@@ -11,11 +11,15 @@
 //! *Counterpart in C Redis:* `replication.c`.
 
 pub mod backlog;
+pub mod failover;
 pub mod ids;
+pub mod master;
 pub mod replica;
 
 pub use backlog::{Backlog, Cursor, Memory};
+pub use failover::{Failover, FailoverAction, FailoverFacts};
 pub use ids::{Decision, Ids, Refusal, Request, Saved};
+pub use master::{PeerId, PeerState, Replicas};
 pub use replica::{Action, MasterLink, Resume, Start, Took};
 
 /// How loud a line of the log is; the driver has the log.
