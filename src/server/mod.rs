@@ -26,6 +26,7 @@ pub mod pause;
 pub mod persistence;
 pub mod propagate;
 pub mod registry;
+pub mod replication;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -51,6 +52,7 @@ use observation::Observation;
 use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
+use replication::Replication;
 use stats::Stats;
 use watch::Watch;
 
@@ -75,4 +77,5 @@ pub struct Server {
     pub identity: Identity,
     pub persistence: Persistence,
     pub observation: Observation,
+    pub replication: Replication,
 }
