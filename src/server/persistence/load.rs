@@ -15,8 +15,10 @@ use super::aof::Found;
 use super::rdb::{KeyDelay, reason};
 use crate::base::millis::Millis;
 use crate::base::num;
+use crate::call::DbId;
 use crate::keyspace::{Expire, Met, New};
 use crate::rdb::{Checksum, Entry, Item, Loaded, RdbError, RdbErrorKind, ReadOptions, Reader, type_name};
+use crate::repl::Saved;
 use crate::server::Server;
 use crate::server::gates::Alarm;
 use crate::sys::{clock, files};
@@ -68,6 +70,8 @@ struct Manner {
     serve: bool,
     /// Keys whose time is over are taken in all the same.
     keep_expired: bool,
+    /// The stream goes on where the file stands in it.
+    resumes: bool,
 }
 
 /// A load under way.
@@ -80,6 +84,7 @@ struct Loader {
     expired: u64,
     empty: u64,
     delay: KeyDelay,
+    stream: StreamAux,
     /// The offset at which clients are served next, and the step to the one after.
     serve_at: u64,
     serve_every: u64,
@@ -129,7 +134,7 @@ impl Server {
     fn load_snapshot(&mut self) -> Result<bool, String> {
         let began = clock::monotonic_ns();
         let path = self.data_folder().join(&self.config.dbfilename);
-        let manner = Manner { merge: false, serve: true, keep_expired: false };
+        let manner = Manner { merge: false, serve: true, keep_expired: false, resumes: true };
         match self.load_file(&path, manner) {
             Ok(true) if self.persistence.loading.is_none() => {
                 let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
@@ -143,7 +148,7 @@ impl Server {
     /// Loads the snapshot again. A file that is not there is an error here.
     pub(super) fn reload(&mut self, merge: bool) -> Result<(), String> {
         let path = self.data_folder().join(&self.config.dbfilename);
-        match self.load_file(&path, Manner { merge, serve: false, keep_expired: false })? {
+        match self.load_file(&path, Manner { merge, serve: false, keep_expired: false, resumes: false })? {
             true => Ok(()),
             false => Err(format!("there is no file {}", path.display())),
         }
@@ -171,9 +176,15 @@ impl Server {
         self.begin_loading(size);
         let mut loader = self.new_loader(manner);
         let mut reader = Reader::new(file, self.read_options(size));
+        if manner.resumes {
+            self.expect_history();
+        }
         match loader.run(self, &mut reader) {
             Ok(()) => {
                 self.end_loading(&loader);
+                if manner.resumes {
+                    self.resume_history(loader.stream.saved());
+                }
                 Ok(true)
             }
             Err(Stop::Exit) => Ok(true),
@@ -190,7 +201,7 @@ impl Server {
     pub(super) fn load_preamble(&mut self, path: &Path, file: File, serve: bool) -> Result<u64, Stop> {
         let size = file.metadata().map_err(|error| Stop::Unfit(reason(&error)))?.len();
         // The commands behind it may still need a key whose time is over by now.
-        let mut loader = self.new_loader(Manner { merge: false, serve, keep_expired: true });
+        let mut loader = self.new_loader(Manner { merge: false, serve, keep_expired: true, resumes: false });
         let mut reader = Reader::new(file, self.read_options(size));
         match loader.run(self, &mut reader) {
             Ok(()) => {
@@ -215,6 +226,7 @@ impl Server {
             expired: 0,
             empty: 0,
             delay: KeyDelay::new(self.config.key_load_delay),
+            stream: StreamAux::default(),
             serve_at: serve_every,
             serve_every,
         }
@@ -300,7 +312,10 @@ impl Loader {
                     }
                     self.delay.pause();
                 }
-                Item::Aux { name, value } => aux(srv, name, value),
+                Item::Aux { name, value } => {
+                    self.stream.note(name, value);
+                    aux(srv, name, value);
+                }
                 Item::SelectDb(id) if id < srv.ks.dbs.len() as u64 => self.db = id as usize,
                 Item::SelectDb(_) => {
                     return Err(Stop::Unfit(format!(
@@ -348,6 +363,9 @@ impl Loader {
     fn take_in(&mut self, srv: &mut Server, entry: Entry<'_>) -> Option<Vec<u8>> {
         if !self.manner.keep_expired && entry.expire.is_some_and(|at| at < self.now) {
             self.expired += 1;
+            if self.manner.resumes {
+                srv.tell_expired_at_load(DbId(self.db as u32), entry.key);
+            }
             return None;
         }
         let access = match (entry.frequency, entry.idle) {
@@ -377,6 +395,29 @@ impl Loader {
         }
         self.serve_at = offset + self.serve_every;
         srv.loading_progress(offset, self.manner.serve)
+    }
+}
+
+/// Where in the stream a file says it stands.
+#[derive(Default)]
+struct StreamAux {
+    id: Option<Vec<u8>>,
+    offset: Option<Vec<u8>>,
+    db: Option<Vec<u8>>,
+}
+
+impl StreamAux {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"repl-id" => self.id = Some(value.to_vec()),
+            b"repl-offset" => self.offset = Some(value.to_vec()),
+            b"repl-stream-db" => self.db = Some(value.to_vec()),
+            _ => {}
+        }
+    }
+
+    fn saved(&self) -> Option<Saved> {
+        Saved::parse(self.id.as_deref(), self.offset.as_deref(), self.db.as_deref())
     }
 }
 

@@ -17,7 +17,8 @@ use nix::errno::Errno;
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
 use crate::keyspace::{EntryRef, Keyspace};
-use crate::rdb::{Access, AuxFields, WriteOptions, Writer};
+use crate::rdb::{Access, AuxFields, ReplicationAux, WriteOptions, Writer};
+use crate::repl::Saved;
 use crate::server::Server;
 use crate::server::version::REDIS_VERSION;
 use crate::sys::{clock, files, signals};
@@ -49,6 +50,8 @@ pub(super) struct Snapshot<'a> {
     sync_every: u64,
     created: Millis,
     used_memory: u64,
+    /// Where in the stream it stands.
+    stream: Option<Saved>,
     base: Base,
 }
 
@@ -84,6 +87,7 @@ impl<'a> Snapshot<'a> {
             sync_every: if config.rdb_save_incremental_fsync { SYNC_EVERY } else { 0 },
             created: Millis(clock::wall_us() / 1000),
             used_memory: srv.used_memory() as u64,
+            stream: srv.replication.saved(),
             base: match config.aof_use_rdb_preamble {
                 true => Base::Snapshot,
                 false => Base::Commands { seal: config.aof_checksum },
@@ -138,18 +142,46 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Writes it for replicas, between a line that announces `mark` and the mark itself.
+    pub fn write_marked(
+        &self,
+        out: &mut File,
+        mark: &[u8],
+        exclude_data: bool,
+        mut progress: impl FnMut(u64),
+    ) -> io::Result<()> {
+        out.write_all(&[b"$EOF:", mark, b"\r\n"].concat())?;
+        self.write_to(&mut *out, false, exclude_data, &mut progress)?;
+        out.write_all(mark)
+    }
+
     fn write_items(&self, file: File, aof_base: bool, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
         let sink = Sink { file, unsynced: 0, sync_every: self.sync_every };
+        Ok(self.write_to(sink, aof_base, false, progress)?.file)
+    }
+
+    fn write_to<W: Write>(
+        &self,
+        sink: W,
+        aof_base: bool,
+        exclude_data: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<W> {
         let mut writer = Writer::new(sink, self.options);
         writer.aux_fields(&AuxFields {
             redis_version: REDIS_VERSION,
             created: self.created,
             used_memory: self.used_memory,
-            replication: None,
+            replication: self.stream.as_ref().filter(|_| !aof_base).map(|saved| ReplicationAux {
+                stream_db: i64::from(saved.stream_db),
+                id: saved.id.as_str(),
+                offset: i64::try_from(saved.offset).unwrap_or(i64::MAX),
+            }),
             aof_base,
         })?;
         let mut delay = KeyDelay::new(self.key_delay);
-        for (id, db) in self.ks.dbs.iter().enumerate() {
+        let dbs = if exclude_data { &[] } else { &self.ks.dbs[..] };
+        for (id, db) in dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64, db.volatile() as u64)?;
             for entry in db.entries.iter() {
                 writer.entry(entry.key(), entry.view(), entry.expires_at(), self.access_of(entry))?;
@@ -160,8 +192,7 @@ impl<'a> Snapshot<'a> {
             }
         }
         progress(writer.progress().keys);
-        let (sink, _) = writer.finish()?;
-        Ok(sink.file)
+        Ok(writer.finish()?.0)
     }
 
     fn access_of(&self, entry: EntryRef<'_>) -> Option<Access> {
@@ -296,6 +327,11 @@ impl Server {
             "" => PathBuf::from("."),
             dir => PathBuf::from(dir),
         }
+    }
+
+    /// Where snapshots are.
+    pub(in crate::server) fn snapshot_path(&self) -> PathBuf {
+        self.data_folder().join(&self.config.dbfilename)
     }
 
     /// The temporary file of the process `pid`.

@@ -6,6 +6,9 @@
 //! *Invariants:* the stream is made here only while this server is a master; a replica passes on what its master says,
 //! byte for byte. *Counterpart in C Redis:* `replication.c`.
 
+pub mod master;
+mod role;
+
 use crate::base::ids::RunId;
 use crate::base::millis::Millis;
 use crate::call::effects::{Ops, Targets};
@@ -19,6 +22,8 @@ pub struct Replication {
     pub backlog: Backlog,
     pub replicas: Replicas,
     pub failover: Failover,
+    /// What this server keeps of its replicas' connections.
+    pub master: master::Master,
     feed: Feed,
     /// Where a unit's operations become a piece of the stream.
     scratch: Vec<u8>,
@@ -31,6 +36,7 @@ impl Replication {
             backlog: Backlog::new(backlog_size),
             replicas: Replicas::new(now),
             failover: Failover::default(),
+            master: master::Master::default(),
             feed: Feed::default(),
             scratch: Vec::new(),
         }
@@ -39,7 +45,7 @@ impl Replication {
     /// Whether operations become a stream.
     #[inline]
     pub fn is_fed(&self) -> bool {
-        self.backlog.is_active()
+        self.backlog.is_active() && !self.is_replica()
     }
 }
 
@@ -50,7 +56,10 @@ impl Server {
         replication.scratch.clear();
         replication.feed.write(ops, wrap, Targets::REPLICAS, &mut replication.scratch);
         if !replication.scratch.is_empty() {
-            replication.backlog.append(&replication.scratch);
+            let opened = replication.backlog.append(&replication.scratch);
+            if opened {
+                self.check_replicas_output();
+            }
         }
     }
 }
