@@ -101,7 +101,9 @@ impl fmt::Display for RdbErrorKind {
             BadCompression(error) => write!(f, "{error}"),
             BadValue(reason) => write!(f, "{reason}"),
             BadForm { value, form, reason } => write!(f, "{value} {form} integrity check failed: {reason}"),
-            BadElements { value, form, reason } => write!(f, "{value} {form} with {reason}"),
+            BadElements { value, form, reason } => {
+                write!(f, "{value} {form} integrity check failed: a {form} with {reason}")
+            }
             BadNodeForm(form) => write!(f, "a list node is of the unknown form {form}"),
             EmptyValue => write!(f, "a collection has no elements"),
             BadModuleData(reason) => write!(f, "data of a module: {reason}"),

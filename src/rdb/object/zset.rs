@@ -19,6 +19,8 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
     let mut zset = Zset::new();
     match code {
         kind::ZSET | kind::ZSET_2 => {
+            // As in the reference, which shows in scores of -0: in the small form they are 0.
+            zset = Zset::ranked(0, limits);
             let mut member = Vec::new();
             for _ in 0..source.count()? {
                 source.text()?.store(&mut member);
@@ -26,6 +28,7 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
                     if code == kind::ZSET_2 { f64::from_le_bytes(source.array()?) } else { printed_score(source)? };
                 element(source, VALUE, insert(&mut zset, &member, score, limits))?;
             }
+            zset.pack_if_small(limits);
         }
         _ => {
             let form = if code == kind::ZSET_ZIPLIST { Form::Ziplist(VALUE) } else { Form::Listpack(VALUE) };
