@@ -365,7 +365,10 @@ fn each_kind_of_damage_is_named() {
         (b"REDIS0010\xf1", "byte 241 stands where an entry or an opcode must begin (at byte 10)"),
         (b"REDIS0010\x08\x01k", "byte 8 stands where an entry or an opcode must begin (at byte 10)"),
         (b"REDIS0010\x06\x01k", "key 'k' is of type 6 (module-value-v1), which this server cannot load (at byte 12)"),
-        (b"REDIS0010\x02\x01k\x02\x01a\x01a", "a set has a member twice (at byte 17)"),
+        (
+            b"REDIS0010\x02\x01k\x02\x01a\x01a",
+            "Set value integrity check failed: a value with dup elements (at byte 17)",
+        ),
         (b"REDIS0010\x00\xa0", "a length begins with the unknown form 0xa0 (at byte 11)"),
         (b"REDIS0010\xfe\xc0", "a length begins with the unknown form 0xc0 (at byte 11)"),
         (b"REDIS0010\x00\xc5", "a string begins with the unknown form 5 (at byte 11)"),

@@ -10,7 +10,7 @@
 
 use std::io::Read;
 
-use super::{Form, packed_pairs, packed_text};
+use super::{Form, TWICE, element, packed_pairs, packed_text};
 use crate::base::millis::Millis;
 use crate::base::num::{self, MAX_DECIMAL_LEN};
 use crate::rdb::RdbErrorKind as Kind;
@@ -18,7 +18,7 @@ use crate::rdb::format::kind;
 use crate::rdb::source::{Result, Source};
 use crate::value::{Hash, Limits};
 
-const TWICE: &str = "a hash has a field twice";
+const VALUE: &str = "Hash";
 
 pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Hash> {
     let mut hash = Hash::default();
@@ -36,12 +36,12 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
             for _ in 0..source.count()? {
                 source.text()?.store(&mut field);
                 let fault = set(&field, source.text()?.bytes(&mut digits));
-                fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+                element(source, VALUE, fault)?;
             }
         }
         kind::HASH_ZIPMAP => packed_pairs(source, Form::Zipmap, set)?,
-        kind::HASH_ZIPLIST => packed_pairs(source, Form::Ziplist, set)?,
-        _ => packed_pairs(source, Form::Listpack, set)?,
+        kind::HASH_ZIPLIST => packed_pairs(source, Form::Ziplist(VALUE), set)?,
+        _ => packed_pairs(source, Form::Listpack(VALUE), set)?,
     }
     Ok(hash)
 }
@@ -65,16 +65,16 @@ pub(super) fn decode_expiring<R: Read>(source: &mut Source<R>, code: u8, limits:
         let value = source.text()?;
         let fault = deadline.and_then(|at| set_until(&mut hash, &field, value.bytes(&mut digits), at, limits));
         drop(value);
-        fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+        element(source, VALUE, fault)?;
     }
     Ok(hash)
 }
 
-const NO_TIME: &str = "the deadline of a hash's field is no time";
+const NO_TIME: &str = "a deadline that is no time";
 
 fn triples<R: Read>(source: &mut Source<R>, hash: &mut Hash, limits: &Limits) -> Result<()> {
     let mut parts: Vec<Vec<u8>> = Vec::new();
-    packed_text(source, Form::Listpack, |element| {
+    packed_text(source, Form::Listpack(VALUE), |element| {
         if parts.len() < 2 {
             parts.push(element.to_vec());
             return Ok(());
@@ -87,7 +87,7 @@ fn triples<R: Read>(source: &mut Source<R>, hash: &mut Hash, limits: &Limits) ->
     if parts.is_empty() {
         return Ok(());
     }
-    source.fail(Kind::BadPacked("the last field of a hash has no deadline"))
+    source.fail(Kind::BadValue("the last field of a hash has no deadline"))
 }
 
 fn set_until(

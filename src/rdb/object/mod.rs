@@ -54,13 +54,27 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
     })
 }
 
-/// The forms of a text that holds many elements.
+/// The forms of a text that holds many elements, with the type of the value.
 #[derive(Clone, Copy)]
 enum Form {
-    Ziplist,
-    Listpack,
+    Ziplist(&'static str),
+    Listpack(&'static str),
     Zipmap,
 }
+
+impl Form {
+    /// The type and the form as messages name them.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Form::Ziplist(value) => (value, "ziplist"),
+            Form::Listpack(value) => (value, "listpack"),
+            Form::Zipmap => ("Hash", "Zipmap"),
+        }
+    }
+}
+
+/// What is wrong with an element that is there twice.
+const TWICE: &str = "dup elements";
 
 /// Reads a text of elements and hands them to `each`, integers as decimal text; `each` may find fault with one.
 fn packed_text<R: Read>(
@@ -78,12 +92,14 @@ fn packed_text<R: Read>(
         }
     };
     let result = match form {
-        Form::Ziplist => packed::ziplist(bytes, note),
-        Form::Listpack => packed::listpack(bytes, note),
+        Form::Ziplist(_) => packed::ziplist(bytes, note),
+        Form::Listpack(_) => packed::listpack(bytes, note),
         Form::Zipmap => packed::zipmap(bytes, note),
     };
     drop(text);
-    result.and(fault).or_else(|reason| source.fail(Kind::BadPacked(reason)))
+    let (value, form) = form.names();
+    result.or_else(|reason| source.fail(Kind::BadForm { value, form, reason }))?;
+    fault.or_else(|reason| source.fail(Kind::BadElements { value, form, reason }))
 }
 
 /// As [`packed_text`] for elements that come in pairs.
@@ -102,16 +118,28 @@ fn packed_pairs<R: Read>(
     })?;
     match first {
         None => Ok(()),
-        Some(_) => source.fail(Kind::BadPacked("the last of its pairs has one element")),
+        Some(_) => {
+            let ((value, form), reason) = (form.names(), "the last of its pairs has one element");
+            source.fail(Kind::BadForm { value, form, reason })
+        }
     }
 }
 
 /// Reads so many texts as the count before them says and hands each to `each`.
-fn texts<R: Read>(source: &mut Source<R>, mut each: impl FnMut(&[u8]) -> packed::Checked<()>) -> Result<()> {
+fn texts<R: Read>(
+    source: &mut Source<R>,
+    value: &'static str,
+    mut each: impl FnMut(&[u8]) -> packed::Checked<()>,
+) -> Result<()> {
     let mut digits = [0; MAX_DECIMAL_LEN];
     for _ in 0..source.count()? {
         let fault = each(source.text()?.bytes(&mut digits));
-        fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+        element(source, value, fault)?;
     }
     Ok(())
+}
+
+/// The error for an element of a value that is stored as one element after the other.
+fn element<R: Read>(source: &Source<R>, value: &'static str, fault: packed::Checked<()>) -> Result<()> {
+    fault.or_else(|reason| source.fail(Kind::BadElements { value, form: "value", reason }))
 }
