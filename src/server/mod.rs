@@ -24,6 +24,7 @@ pub mod notify;
 pub mod observation;
 pub mod pause;
 pub mod persistence;
+pub mod propagate;
 pub mod registry;
 pub mod shutdown;
 pub mod startup;
