@@ -300,6 +300,10 @@ impl Server {
         if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
             return;
         }
+        // Served beside its own script: what it sends comes after that.
+        if self.hosting.caller == Some(slot) {
+            return self.clients.read_again(slot);
+        }
         if client.partial.is_some() && self.wants_big_read(slot) {
             return self.read_big(slot);
         }

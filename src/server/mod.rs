@@ -26,6 +26,7 @@ pub mod pause;
 pub mod persistence;
 pub mod propagate;
 pub mod registry;
+pub mod session;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -51,6 +52,7 @@ use observation::Observation;
 use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
+use session::Hosting;
 use stats::Stats;
 use watch::Watch;
 
@@ -67,6 +69,7 @@ pub struct Server {
     pub blocking: Blocking,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub hosting: Hosting,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,
