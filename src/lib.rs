@@ -16,6 +16,7 @@ pub mod pubsub;
 pub mod rdb;
 pub mod repl;
 pub mod resp;
+pub mod script;
 pub mod server;
 pub mod sys;
 pub mod tracking;

@@ -27,6 +27,7 @@ pub mod persistence;
 pub mod propagate;
 pub mod registry;
 pub mod replication;
+pub mod session;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -53,6 +54,7 @@ use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
 use replication::Replication;
+use session::Hosting;
 use stats::Stats;
 use watch::Watch;
 
@@ -69,6 +71,7 @@ pub struct Server {
     pub blocking: Blocking,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub hosting: Hosting,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,
