@@ -16,5 +16,6 @@ pub mod rdb;
 pub mod resp;
 pub mod server;
 pub mod sys;
+pub mod tools;
 pub mod tracking;
 pub mod value;
