@@ -13,6 +13,10 @@
 //! An inline line with quotes is decoded in place: decoding never makes it longer. As that cannot be done twice, such a
 //! line is never parsed ahead of a command that may stop its client.
 
+mod strict;
+
+pub use strict::{STRICT_MAX, StrictEnd, parse_strict};
+
 use crate::base::num;
 use crate::base::quote;
 
@@ -79,6 +83,11 @@ impl Batch {
     pub fn spans(&self, command: Parsed) -> &[Span] {
         &self.spans[command.first as usize..(command.first + command.count) as usize]
     }
+
+    /// Arguments of all commands together.
+    pub fn arg_count(&self) -> usize {
+        self.spans.len()
+    }
 }
 
 /// What is known of a command whose rest has not arrived. Offsets count from the command's first byte.
@@ -104,6 +113,23 @@ impl Partial {
     /// Bytes, counted from the command's first, that must be there before parsing can get on; a hint for reading.
     pub fn wanted(&self) -> usize {
         self.at as usize + self.bulk_len.map_or(1, |n| n as usize + 2)
+    }
+
+    /// Keeps what has been cut, `spans[first..]` included, of a command that starts at `start`.
+    fn save(start: usize, first: usize, cut: Cut, spans: &mut Vec<Span>) -> Box<Partial> {
+        let base = start as u32;
+        Box::new(Partial {
+            spans: spans.drain(first..).map(|s| Span { at: s.at - base, ..s }).collect(),
+            args_left: cut.args_left,
+            bulk_len: cut.bulk_len,
+            at: (cut.at - start) as u32,
+        })
+    }
+
+    /// Goes on where [`Partial::save`] was, with a command that starts at `start` now.
+    fn resume(&self, start: usize, spans: &mut Vec<Span>) -> Cut {
+        spans.extend(self.spans.iter().map(|s| Span { at: s.at + start as u32, ..*s }));
+        Cut { at: start + self.at as usize, args_left: self.args_left, bulk_len: self.bulk_len }
     }
 }
 
@@ -269,10 +295,7 @@ fn multibulk(
 ) -> Step {
     let first = spans.len();
     let mut cut = match partial.take() {
-        Some(p) => {
-            spans.extend(p.spans.iter().map(|s| Span { at: s.at + start as u32, ..*s }));
-            Cut { at: start + p.at as usize, args_left: p.args_left, bulk_len: p.bulk_len }
-        }
+        Some(before) => before.resume(start, spans),
         None => match count_header(buf, start, limits) {
             Ok(cut) => cut,
             Err(step) => return step,
@@ -284,13 +307,7 @@ fn multibulk(
     if cut.args_left == 0 {
         return Step::Command { end: cut.at };
     }
-    let base = start as u32;
-    *partial = Some(Box::new(Partial {
-        spans: spans.drain(first..).map(|s| Span { at: s.at - base, ..s }).collect(),
-        args_left: cut.args_left,
-        bulk_len: cut.bulk_len,
-        at: (cut.at - start) as u32,
-    }));
+    *partial = Some(Partial::save(start, first, cut, spans));
     Step::NeedMore
 }
 
