@@ -7,6 +7,7 @@
 //! *Counterpart in C Redis:* `redis-check-rdb.c`, `redis-check-aof.c`, and the first lines of `main`, which tell by the
 //! name under which redis-server was started.
 
+pub mod check_aof;
 pub mod check_dump;
 
 use std::ffi::{OsStr, OsString};
@@ -18,6 +19,7 @@ use nix::errno::Errno;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
+    CheckAof,
     CheckDump,
 }
 
@@ -29,13 +31,14 @@ impl Tool {
         if is(b"redis-check-rdb") || is(b"redis-check-dump") {
             return Some(Tool::CheckDump);
         }
-        None
+        is(b"redis-check-aof").then_some(Tool::CheckAof)
     }
 
     /// Runs the tool; returns the exit code. `version` is what it says to be.
     pub fn run(self, argv: &[OsString], version: &str) -> i32 {
         let mut out = BufWriter::new(io::stdout().lock());
         let done = match self {
+            Tool::CheckAof => check_aof::run(argv, version, &mut io::stdin().lock(), &mut out),
             Tool::CheckDump => check_dump::run(argv, version, &mut out),
         };
         match done.and_then(|code| out.flush().map(|()| code)) {
@@ -91,6 +94,7 @@ mod tests {
             ("redis-check-dump", Some(Tool::CheckDump)),
             ("./redis-check-rdb-7.0", Some(Tool::CheckDump)),
             ("/opt/redis-check-rdb/redis-server", None),
+            ("src/redis-check-aof", Some(Tool::CheckAof)),
             ("redis-server", None),
             ("", None),
         ] {
