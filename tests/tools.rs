@@ -9,5 +9,7 @@ mod bench;
 mod check_aof;
 #[path = "tools/check_dump.rs"]
 mod check_dump;
+#[path = "tools/server.rs"]
+mod server;
 #[path = "tools/sums.rs"]
 mod sums;

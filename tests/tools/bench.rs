@@ -39,6 +39,12 @@ impl Folder {
         fs::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// What was cut off `name`, piece by piece.
+    pub fn cut_off(&self, name: &str) -> Vec<Vec<u8>> {
+        let kept = format!("{name}.cut-");
+        self.names().iter().filter(|name| name.starts_with(&kept)).map(|name| self.read(name)).collect()
+    }
+
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();

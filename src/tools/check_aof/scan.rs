@@ -6,19 +6,20 @@
 //! command or an annotation the walk is over.
 //! *Counterpart in C Redis:* `processRESP`, `readArgc`, `readString`, `consumeNewline` of `redis-check-aof.c`.
 //!
-//! The reader that the server loads with is `aof::reader`. This one is beside it because of what it counts: lines, the
+//! The reader that the server loads with is [`aof::Reader`](crate::aof::Reader). This one is beside it because of what it counts: lines, the
 //! offset of the part that is wrong, and where the last command outside a MULTI ended.
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use crate::resp::request::STRICT_MAX;
 use crate::tools::shown;
 
 /// Of a name or a first argument, so much is kept.
 pub const KEPT: usize = 128;
 
-/// The longest line of a number that is read at once, and of an annotation.
+/// The longest line of a number that is read at once, and that of an annotation.
 const NUMBER_LINE: usize = 127;
-const ANNOTATION_LINE: usize = 1023;
+const MAX_ANNOTATION: usize = 1023;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Command {
@@ -27,6 +28,8 @@ pub struct Command {
     pub name: Vec<u8>,
     /// The first argument: a subcommand or, mostly, a key.
     pub first: Option<Vec<u8>>,
+    /// A number in it is not written as servers do: signs, blanks, leading zeros, or too large.
+    pub odd: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub struct Scan<R> {
     /// Where the part begins that is being read.
     part: u64,
     multi: i64,
+    odd: bool,
 }
 
 /// Why a part of a command could not be read: [`Scan::error`] says it, or the file has ended.
@@ -81,7 +85,7 @@ impl<R: Read> Scan<R> {
     /// `input` stands at byte `at` of the file.
     pub fn new(input: R, at: u64, line: u64, path: String) -> Scan<R> {
         let input = BufReader::with_capacity(256 * 1024, input);
-        Scan { input, path, at, line, sound: at, sound_line: line, error: None, part: 0, multi: 0 }
+        Scan { input, path, at, line, sound: at, sound_line: line, error: None, part: 0, multi: 0, odd: false }
     }
 
     pub fn next(&mut self) -> io::Result<Event> {
@@ -95,8 +99,13 @@ impl<R: Read> Scan<R> {
             }
             Some(b'#') => {
                 self.part = self.at;
-                let line = self.line_of(ANNOTATION_LINE)?;
-                Ok(Event::Annotation { at: self.part, line })
+                let line = self.line_of(MAX_ANNOTATION)?;
+                if line.last() == Some(&b'\n') {
+                    return Ok(Event::Annotation { at: self.part, line });
+                }
+                // redis-check-aof takes the end of the file for the end of the line; no server wrote it so.
+                self.fault(format!("Expected the annotation to end, got {} bytes", line.len()));
+                Ok(Event::Broken)
             }
             Some(b'*') => match self.command()? {
                 Ok(command) => Ok(Event::Command(command)),
@@ -121,8 +130,9 @@ impl<R: Read> Scan<R> {
 
     fn command(&mut self) -> Part<Command> {
         let at = self.at;
+        self.odd = false;
         let argc = part!(self.number(b'*'));
-        let mut command = Command { at, argc, name: Vec::new(), first: None };
+        let mut command = Command { at, argc, name: Vec::new(), first: None, odd: false };
         for i in 0..argc {
             let arg = part!(self.string());
             match i {
@@ -136,6 +146,7 @@ impl<R: Read> Scan<R> {
                 _ => {}
             }
         }
+        command.odd = self.odd;
         Ok(Ok(command))
     }
 
@@ -165,6 +176,8 @@ impl<R: Read> Scan<R> {
             return Ok(Err(Wrong));
         }
         let (value, used) = leading_number(rest);
+        let plain = rest.first().is_some_and(u8::is_ascii_digit) && (rest[0] != b'0' || used == 1);
+        self.odd |= !plain || value > i64::from(STRICT_MAX);
         let end = [rest.get(used), rest.get(used + 1)].map(|byte| byte.copied().unwrap_or(0));
         Ok(if self.line_end(end) { Ok(value) } else { Err(Wrong) })
     }
@@ -252,7 +265,7 @@ mod tests {
 
     fn command(at: u64, argc: i64, name: &str, first: Option<&str>) -> Event {
         let first = first.map(|first| first.as_bytes().to_vec());
-        Event::Command(Command { at, argc, name: name.as_bytes().to_vec(), first })
+        Event::Command(Command { at, argc, name: name.as_bytes().to_vec(), first, odd: false })
     }
 
     #[test]
@@ -284,6 +297,7 @@ mod tests {
             (b"*1\r\n$4\r\nPINGxy", 0, "0x               8: Expected \\r\\n, got: 7879"),
             (b"*1\r\n$4\r\nPING\xff\n", 0, "0x               8: Expected \\r\\n, got: ffffffff0a"),
             (b"*1", 0, "0x               0: Expected \\r\\n, got: 0000"),
+            (b"#TS:1", 0, "0x               0: Expected the annotation to end, got 5 bytes"),
             (b"*1x\r\n", 0, "0x               0: Expected \\r\\n, got: 780d"),
             (
                 b"*1\r\n$-1\r\n",
@@ -303,6 +317,20 @@ mod tests {
             (vec![command(0, 1, "PING", None), Event::BadFormat], 14, 4, None)
         );
         assert_eq!(walk(b"*2\r\n"), (vec![Event::Broken], 0, 2, None));
+    }
+
+    #[test]
+    fn numbers_that_no_server_writes_are_noted() {
+        for (bytes, odd) in [
+            (&b"*1\r\n$4\r\nPING\r\n"[..], false),
+            (b"*01\r\n$4\r\nPING\r\n", true),
+            (b"*1\r\n$+4\r\nPING\r\n", true),
+            (b"*1\r\n$ 4\r\nPING\r\n", true),
+            (b"*1\r\n$0\r\n\r\n", false),
+        ] {
+            let (events, ..) = walk(bytes);
+            assert!(matches!(&events[0], Event::Command(command) if command.odd == odd), "{events:?}");
+        }
     }
 
     #[test]

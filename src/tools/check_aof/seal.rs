@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::aof;
 use crate::aof::sums::{self, Chain, Damage, Sealed, Sums, SumsError, Verifier};
 use crate::sys::files;
 
@@ -42,7 +43,7 @@ impl Seal {
 /// The file of checksums beside `aof`.
 pub fn beside(aof: &Path) -> PathBuf {
     let mut name = OsString::from(aof);
-    name.push(".sum");
+    name.push(aof::SUMS_SUFFIX);
     PathBuf::from(name)
 }
 

@@ -14,7 +14,7 @@ use super::scan::{Command, Event, Scan, leading_number};
 use super::seal::{self, Seal};
 use super::{Check, Mode, Stop, Verdict};
 use crate::aof::sums::{Damage, Sealed};
-use crate::sys::files;
+use crate::sys::{clock, files};
 use crate::tools::check_dump::{self, Extra};
 use crate::tools::{reason, shown};
 
@@ -45,7 +45,7 @@ struct Walk {
 impl Check<'_> {
     /// Checks the file `path`, which messages call `name`.
     pub(super) fn single(&mut self, name: &[u8], path: &Path, last: bool, preamble: bool) -> Result<Verdict, Stop> {
-        let mut subject = self.open(name, path, last)?;
+        let mut subject = self.open(name, path, last, preamble)?;
         if subject.size == 0 && !matches!(subject.seal, Seal::Intact(Sealed::Lost { .. })) {
             return Ok(Verdict::Empty);
         }
@@ -73,7 +73,7 @@ impl Check<'_> {
         self.whole(&mut subject, &walk)
     }
 
-    fn open<'n>(&mut self, name: &[u8], path: &'n Path, last: bool) -> Result<Subject<'n>, Stop> {
+    fn open<'n>(&mut self, name: &[u8], path: &'n Path, last: bool, preamble: bool) -> Result<Subject<'n>, Stop> {
         let write = self.mode != Mode::Check;
         let opened = OpenOptions::new().read(true).write(write).open(path).and_then(|file| {
             let size = file.metadata()?.len();
@@ -85,7 +85,9 @@ impl Check<'_> {
                 return self.fail(format_args!("Cannot open file {}: {}, aborting...", path.display(), reason(&error)));
             }
         };
-        let seal = match seal::inspect(path, &mut file) {
+        // As in the server: a snapshot has a checksum of its own.
+        let inspected = if preamble { Ok(Seal::Absent) } else { seal::inspect(path, &mut file) };
+        let seal = match inspected {
             Ok(seal) => seal,
             Err(error) => return self.unreadable(&shown(name), &error),
         };
@@ -105,10 +107,6 @@ impl Check<'_> {
         let Some(end) = checked else {
             return self.fail(format_args!("RDB preamble of AOF file is not sane, aborting."));
         };
-        if subject.seal.trusted() < end {
-            self.tell_damage(subject)?;
-            return self.fail(format_args!("RDB preamble of AOF file is not what was written, aborting."));
-        }
         writeln!(self.out, "RDB preamble is OK, proceeding with AOF tail...")?;
         Ok(end)
     }
@@ -310,6 +308,9 @@ impl Check<'_> {
     }
 
     fn renew(&mut self, subject: &mut Subject<'_>, len: u64) -> Result<(), Stop> {
+        if subject.seal == Seal::Absent {
+            return Ok(());
+        }
         match seal::renew(subject.path, &mut subject.file, len) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -320,12 +321,15 @@ impl Check<'_> {
     }
 }
 
-/// Copies what stands behind `from` to a new file beside; returns its name.
+/// Copies what stands behind `from` to a new file beside, named as the server names what it cuts off; returns its name.
 fn keep_tail(path: &Path, file: &mut File, from: u64) -> io::Result<PathBuf> {
-    let mut number = 0;
+    let (mut number, seconds) = (0, clock::wall_us() / 1_000_000);
     let (kept, mut copy) = loop {
         let mut name = path.as_os_str().to_owned();
-        name.push(if number == 0 { format!(".cut-{from}") } else { format!(".cut-{from}.{number}") });
+        name.push(format!(".cut-{from}-{seconds}"));
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
         let kept = PathBuf::from(name);
         match files::create_new_private(&kept) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
