@@ -8,7 +8,7 @@
 
 use crate::base::histogram::Histogram;
 use crate::command::FAMILIES;
-use crate::command::spec::{DataHandler, Spec};
+use crate::command::spec::{DataHandler, Spec, WRITE};
 use crate::server::commands::{SERVER_FAMILIES, ServerHandler};
 
 /// Index of a row.
@@ -34,6 +34,15 @@ pub struct Row {
     pub latencies: Option<Box<Histogram>>,
     /// First and last argument that is a key, and the step between keys; zeros when there is none at a fixed place.
     pub key_range: (i64, i64, i64),
+}
+
+impl Row {
+    /// Whether an append only file may hold it: what changes data, and what says where and together with what. The
+    /// replay refuses all others.
+    pub fn belongs_in_aof(&self) -> bool {
+        let frames = ["select", "multi", "exec", "discard"].contains(&self.spec.name);
+        frames || matches!(self.run, Run::Data(_)) || self.spec.flags.has(WRITE)
+    }
 }
 
 /// INFO commandstats of one row. Time in ticks of the time-stamp counter.
