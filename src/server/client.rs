@@ -24,7 +24,7 @@ use crate::resp::request::{self, End};
 use crate::resp::{Argv, Batch, Partial, Proto, ProtocolError, ReplyBuf};
 use crate::server::Server;
 use crate::server::blocking::Blocked;
-use crate::server::dispatch;
+use crate::server::dispatch::{self, Ahead};
 use crate::server::registry::RowId;
 use crate::server::track::Caching;
 
@@ -250,6 +250,7 @@ const KEPT_INPUT_MIN: usize = 32 * 1024;
 pub struct Buffers {
     read: Vec<u8>,
     batch: Batch,
+    ahead: Vec<Ahead>,
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
@@ -261,6 +262,7 @@ impl Buffers {
         Buffers {
             read: vec![0; READ_SIZE],
             batch: Batch::default(),
+            ahead: Vec::new(),
             replies: Vec::new(),
             replies_stay: false,
             fx: Effects::default(),
@@ -427,6 +429,7 @@ impl Server {
     /// have been dealt with.
     fn process(&mut self, slot: usize, buf: &mut [u8]) -> usize {
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
+        let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut partial = self.clients[slot].partial.take();
         let mut reply = self.take_reply(slot);
@@ -436,11 +439,9 @@ impl Server {
         loop {
             let limits = self.request_limits(slot);
             let progress = request::parse(buf, at, &mut partial, limits, &mut batch);
-            if batch.len() > 1 {
-                dispatch::prefetch(self, slot, buf, &batch);
-            }
+            dispatch::prefetch(self, slot, buf, &batch, &mut ahead);
             at = progress.consumed;
-            if let Some(end) = self.run_batch(slot, buf, &batch, &mut reply, &mut fx) {
+            if let Some(end) = self.run_batch(slot, buf, &batch, &ahead, &mut reply, &mut fx) {
                 // What was parsed ahead is parsed again when the client may go on.
                 partial = None;
                 at = end;
@@ -458,6 +459,7 @@ impl Server {
         }
         self.settle_counts(&mut fx);
         self.exec.buffers.batch = batch;
+        self.exec.buffers.ahead = ahead;
         self.exec.buffers.fx = fx;
         self.clients[slot].partial = partial;
         self.give_reply(slot, reply);
@@ -470,13 +472,15 @@ impl Server {
         slot: usize,
         buf: &[u8],
         batch: &Batch,
+        ahead: &[Ahead],
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) -> Option<usize> {
         for i in 0..batch.len() {
             let command = batch.command(i);
             let args = Args::new(buf, batch.spans(command));
-            dispatch::dispatch(self, slot, args, reply, fx);
+            let ahead = ahead.get(i).copied().unwrap_or_default();
+            dispatch::dispatch_ahead(self, slot, ahead, args, reply, fx);
             // What the command pushed to its own client follows its reply.
             self.own_messages(slot, reply);
             let client = &self.clients[slot];
