@@ -188,7 +188,8 @@ impl Db {
 
     /// Where `key`, which has this hash, is or would be, and what a key in this place left that was overdue at
     /// `deadline`, which is `now` or, for who takes no notice of deadlines, long ago.
-    #[inline]
+    // A place is large, and so it is made where it is used.
+    #[inline(always)]
     pub fn place(&mut self, hash: u64, key: &[u8], deadline: Millis, now: Millis) -> (Place<'_>, Option<Taken>) {
         let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };

@@ -200,7 +200,7 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T` to be changed, or `WRONGTYPE`.
-    // This and its like are inlined, and so a loan, which is large, is made where it is used.
+    // This and its like are inlined, so that a loan, which is large, is made where it is used.
     #[inline(always)]
     pub fn write_typed<'k, T: Typed>(
         &'k mut self,
@@ -233,7 +233,7 @@ impl Keyspace {
     }
 
     /// The place of `key` in the selected database, with what [`Typing`] needs besides; the bits are for a new key.
-    #[inline]
+    #[inline(always)]
     fn place<'k>(&'k mut self, key: &[u8], call: &mut Call<'_>) -> (Place<'k>, &'k mut Vec<u8>, u32) {
         let Keyspace { dbs, access, settings, rng, scratch } = self;
         let db = call.db();
@@ -428,7 +428,7 @@ pub fn string(bytes: &[u8]) -> New<'_> {
 }
 
 /// The hash of a key, which came with the request perhaps.
-#[inline]
+#[inline(always)]
 fn hash_of(db: &Db, key: &[u8], call: &Call<'_>) -> u64 {
     let hash = call.args.hash_of(key).unwrap_or_else(|| db.entries.hash(key));
     debug_assert_eq!(hash, db.entries.hash(key));

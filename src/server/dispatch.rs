@@ -1,50 +1,29 @@
 //! From a request to its execution, its queueing or its refusal.
 //!
-//! *Duty:* look the command up, pass the gates, queue inside MULTI, else run one unit. Of a pipeline, look ahead. *Does
-//! not know:* what commands do. *Counterpart in C Redis:* `processCommand`.
-
-use std::num::NonZeroU64;
+//! *Duty:* look the command up, pass the gates, queue inside MULTI, else run one unit. *Does not know:* what
+//! commands do. *Counterpart in C Redis:* `processCommand`.
 
 use crate::call::{Args, CmdError, Effects};
-use crate::keyspace::Entries;
-use crate::resp::{Batch, ReplyBuf};
+use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
 use crate::server::gates::{self, Alarm};
-use crate::server::registry::{Registry, RowId, Run, Unknown};
+use crate::server::look_ahead::Ahead;
+use crate::server::persistence::aof::Promise;
+use crate::server::registry::{RowId, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
-pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
-    match srv.registry.lookup(args) {
-        Ok(row) => dispatch_row(srv, slot, row, args, reply, fx),
+pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    let (row, args) = match ahead.row(&srv.registry, args) {
+        Ok(found) => found,
         Err(unknown) => {
             let error = unknown_command(srv, unknown, args);
             let before = reply.len();
             begin_reply_mode(srv, slot);
             refuse(srv, slot, None, &error, reply);
-            apply_reply_mode(srv, slot, before, reply);
+            return apply_reply_mode(srv, slot, before, reply);
         }
-    }
-}
-
-/// [`dispatch`] for a request of a batch that was looked at ahead.
-#[inline]
-pub fn dispatch_ahead(
-    srv: &mut Server,
-    slot: usize,
-    ahead: Ahead,
-    args: Args<'_>,
-    reply: &mut ReplyBuf,
-    fx: &mut Effects,
-) {
-    match ahead.row {
-        Some(row) => dispatch_row(srv, slot, row, args.with_key_hash(ahead.key_hash), reply, fx),
-        None => dispatch(srv, slot, args, reply, fx),
-    }
-}
-
-#[inline]
-fn dispatch_row(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    };
     let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
@@ -195,81 +174,6 @@ fn clip(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..bytes.len().min(max)]
 }
 
-/// What a look ahead found out about a request, so that it is not found out again when the request runs. A row keeps
-/// its number while the process lives, and all databases hash alike, so neither grows old.
-#[derive(Clone, Copy, Default)]
-pub struct Ahead {
-    row: Option<RowId>,
-    /// Of the argument behind the name, a key.
-    key_hash: Option<NonZeroU64>,
-}
-
-/// Asks for the memory of a pipeline's keys before the first command runs, so that the misses overlap: first every
-/// key's bucket, then, when those are on their way, every entry. `ahead` gets what is known then of each request, or
-/// nothing where looking ahead is not worth while.
-pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch, ahead: &mut Vec<Ahead>) {
-    ahead.clear();
-    let entries = &srv.ks.db(srv.clients[slot].db).entries;
-    // One command has nobody to share its wait with, and a table that fits the cache gains nothing.
-    if batch.len() < 2 || entries.len() < PREFETCH_MIN_KEYS {
-        return;
-    }
-    let mut hashes = Hashes { found: [0; PREFETCH_MAX], count: 0 };
-    for i in 0..batch.len() {
-        let args = Args::new(buf, batch.spans(batch.command(i)));
-        ahead.push(look_ahead(&srv.registry, entries, args, &mut hashes));
-    }
-    hashes.found[..hashes.count].iter().for_each(|hash| entries.prefetch_entry(*hash));
-}
-
-/// The hashes of the keys whose buckets were asked for.
-struct Hashes {
-    found: [u64; PREFETCH_MAX],
-    count: usize,
-}
-
-impl Hashes {
-    #[inline]
-    fn add(&mut self, entries: &Entries, key: &[u8]) -> u64 {
-        let hash = entries.hash(key);
-        if let Some(place) = self.found.get_mut(self.count) {
-            *place = hash;
-            self.count += 1;
-            entries.prefetch_bucket(hash);
-        }
-        hash
-    }
-}
-
-const PREFETCH_MAX: usize = 64;
-const PREFETCH_MIN_KEYS: usize = 10_000;
-
-/// The row of a request and its first key's hash; the buckets of all its keys are asked for.
-#[inline]
-fn look_ahead(registry: &Registry, entries: &Entries, args: Args<'_>, hashes: &mut Hashes) -> Ahead {
-    let Some(id) = registry.lookup(args).ok() else {
-        return Ahead::default();
-    };
-    let mut ahead = Ahead { row: Some(id), key_hash: None };
-    let row = registry.row(id);
-    let (first, last, step) = row.key_range;
-    if first == 0 || !matches!(row.run, Run::Data(_)) {
-        return ahead;
-    }
-    let last = if last < 0 { args.len() as i64 + last } else { last };
-    let mut at = first;
-    // The first key's hash is kept even if there is no room to ask for its memory.
-    while at <= last && (at == 1 || hashes.count < PREFETCH_MAX) {
-        let Some(key) = args.opt(at as usize) else { break };
-        let hash = hashes.add(entries, key);
-        if at == 1 {
-            ahead.key_hash = NonZeroU64::new(hash);
-        }
-        at += step.max(1);
-    }
-    ahead
-}
-
 impl Server {
     /// One request on behalf of a client: the call, and what follows from it.
     #[inline]
@@ -281,7 +185,11 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
+        let start = reply.len();
         self.call(row, args, caller, reply, fx);
+        if self.exec.promises && !fx.ops.is_empty() {
+            self.persistence.aof.promise(Promise { client: caller.client, start, end: reply.len() });
+        }
         self.finish_unit(row, args, caller, fx);
     }
 }

@@ -71,7 +71,7 @@ pub struct RowStats {
 pub struct Registry {
     rows: Vec<Row>,
     /// Open addressing over top-level names; 0 is free, else row + 1.
-    index: Vec<u16>,
+    index: Box<[u16; INDEX_SIZE]>,
 }
 
 const INDEX_SIZE: usize = 2048;
@@ -90,14 +90,17 @@ const WORD: usize = 8;
 /// more bytes.
 #[inline]
 fn word_of(name: &[u8]) -> u64 {
-    let word = match (name.first_chunk::<8>(), name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        (Some(first), ..) => u64::from_le_bytes(*first),
-        // The two halves overlap where they say the same.
-        (None, Some(first), Some(last)) => {
-            let first = u64::from(u32::from_le_bytes(*first));
-            first | u64::from(u32::from_le_bytes(*last)) << (8 * (name.len() - 4))
-        }
-        _ => name.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    // Parts that overlap say the same there.
+    let word = if let Some(all) = name.first_chunk() {
+        u64::from_le_bytes(*all)
+    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        u64::from(first) | u64::from(last) << (8 * (name.len() - 4))
+    } else if let (Some(first), Some(last)) = (name.first(), name.last()) {
+        let half = name.len() / 2;
+        u64::from(*first) | u64::from(name[half]) << (8 * half) | u64::from(*last) << (8 * (name.len() - 1))
+    } else {
+        0
     };
     lower_case(word)
 }
@@ -121,7 +124,7 @@ fn place(word: u64, len: usize) -> usize {
 
 impl Registry {
     pub fn new() -> Registry {
-        let mut registry = Registry { rows: Vec::new(), index: vec![0; INDEX_SIZE] };
+        let mut registry = Registry { rows: Vec::new(), index: Box::new([0; INDEX_SIZE]) };
         for command in FAMILIES.iter().copied().flatten() {
             registry.register(&command.spec, Run::Data(command.run));
         }
@@ -207,13 +210,18 @@ impl Registry {
     /// The row that a request means: the command, or the container's subcommand.
     #[inline]
     pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
-        let id = self.command(args.get(0)).ok_or(Unknown::Command)?;
-        if self.row(id).subcommands.is_empty() {
-            return Ok(id);
+        match self.command(args.get(0)) {
+            Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
+            Some(id) => self.lookup_within(id, args),
+            None => Err(Unknown::Command),
         }
+    }
+
+    #[inline(never)]
+    fn lookup_within(&self, container: RowId, args: Args<'_>) -> Result<RowId, Unknown> {
         match args.opt(1) {
-            Some(name) => self.subcommand(id, name).ok_or(Unknown::Subcommand(id)),
-            None => Ok(id),
+            Some(name) => self.subcommand(container, name).ok_or(Unknown::Subcommand(container)),
+            None => Ok(container),
         }
     }
 

@@ -43,6 +43,12 @@ pub(super) fn pause_cron(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
+pub(super) fn aof_flush_sleep(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.persistence.aof.flush_sleep_us = num::parse_u64(call.arg(2)).ok_or(CmdError::NotInteger)?;
+    call.reply.ok();
+    Ok(())
+}
+
 pub(super) fn sizes(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     call.reply.status(&format!(
         "bits:{} value:{} database:{} client:{}",
