@@ -363,7 +363,8 @@ impl Loader {
         };
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
-        match srv.ks.dbs[self.db].set(entry.key, value, expire, |_| access, self.now) {
+        let db = &mut srv.ks.dbs[self.db];
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, self.now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),
