@@ -219,14 +219,23 @@ impl Registry {
     pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
         match self.command(args.get(0)) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
-            Some(id) => self.lookup_within(id, args),
+            Some(id) => self.lookup_within(id, args.opt(1)),
+            None => Err(Unknown::Command),
+        }
+    }
+
+    /// [`Registry::lookup`] for whoever has the first two words of a request.
+    pub fn find(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match self.command(name) {
+            Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
+            Some(id) => self.lookup_within(id, first),
             None => Err(Unknown::Command),
         }
     }
 
     #[inline(never)]
-    fn lookup_within(&self, container: RowId, args: Args<'_>) -> Result<RowId, Unknown> {
-        match args.opt(1) {
+    fn lookup_within(&self, container: RowId, first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match first {
             Some(name) => self.subcommand(container, name).ok_or(Unknown::Subcommand(container)),
             None => Ok(container),
         }

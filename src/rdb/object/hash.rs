@@ -90,7 +90,7 @@ pub(super) fn decode_valkey<R: Read>(source: &mut Source<R>, limits: &Limits) ->
             _ => Err(NO_TIME),
         };
         let fault = deadline.and_then(|at| set_until(&mut hash, &field, &value, at, limits));
-        fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+        fault.or_else(|reason| source.fail(Kind::BadValue(reason)))?;
     }
     Ok(hash)
 }

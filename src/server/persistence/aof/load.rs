@@ -158,10 +158,9 @@ impl Server {
         if torn.is_none() && !lost {
             let end = reader.offset();
             let known = side.zip(reader.into_verifier());
-            return Ok(known.map(|(sums, verifier)| LoadedSums {
-                chain: verifier.chain(),
-                side_bytes: sums.bytes_up_to(end),
-            }));
+            return Ok(
+                known.map(|(sums, verifier)| LoadedSums { chain: verifier.chain(), side_bytes: sums.bytes_up_to(end) })
+            );
         }
         let valid = replay.open_transaction().or(torn).unwrap_or(reader.offset());
         self.cut_tail(part, path, valid)?;
