@@ -327,7 +327,7 @@ impl Loader {
                 Item::ResizeDb { keys, .. } => srv.ks.dbs[self.db].entries.reserve(keys as usize),
                 Item::EmptyKey { key } => {
                     self.empty += 1;
-                    log::warn!("Skipping the empty key '{}'", key.escape_ascii());
+                    log::warn!("Loading the RDB, skipping empty key: {}", key.escape_ascii());
                 }
                 Item::Unsupported { key, code, .. } => {
                     return Err(Stop::Unfit(format!(
@@ -381,7 +381,8 @@ impl Loader {
         };
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
-        match srv.ks.dbs[self.db].set(entry.key, value, expire, |_| access, self.now) {
+        let db = &mut srv.ks.dbs[self.db];
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, self.now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),
