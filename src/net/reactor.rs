@@ -24,6 +24,8 @@ pub enum Route {
     Wake,
     /// A child's reports.
     ChildPipe,
+    /// The way to the master, until the stream runs.
+    Master,
 }
 
 /// One route that is ready.

@@ -282,6 +282,9 @@ impl Kind {
     }
 
     fn of(client: &Client) -> Kind {
+        if client.flags.has(ClientFlags::MASTER) {
+            return Kind::Master;
+        }
         if client.flags.has(ClientFlags::SUBSCRIBED) { Kind::PubSub } else { Kind::Normal }
     }
 }

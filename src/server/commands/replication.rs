@@ -25,7 +25,10 @@ pub const ROLE: ServerCommand = Command::new(
     },
 );
 
-fn role(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
+fn role(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if srv.reply_replica_role(call) {
+        return Ok(());
+    }
     call.reply.array(3);
     call.reply.bulk(b"master");
     // The offset of the stream to replicas, of which not a byte was ever written, and who reads it.

@@ -7,7 +7,12 @@ use super::Text;
 use crate::server::Server;
 
 pub fn write(srv: &Server, out: &mut Text) {
-    out.line("role", "master");
+    if srv.replication.is_replica() {
+        out.line("role", "slave");
+        srv.write_replica_info(out);
+    } else {
+        out.line("role", "master");
+    }
     out.line("connected_slaves", 0);
     if srv.config.min_replicas_to_write != 0 && srv.config.min_replicas_max_lag != 0 {
         out.line("min_slaves_good_slaves", 0);
@@ -15,13 +20,14 @@ pub fn write(srv: &Server, out: &mut Text) {
     out.line("master_failover_state", "no-failover");
     out.line("master_replid", srv.replication.ids.id.as_str());
     out.line("master_replid2", srv.replication.ids.second_id().as_str());
-    out.line("master_repl_offset", 0);
-    out.line("second_repl_offset", -1);
+    let backlog = &srv.replication.backlog;
+    out.line("master_repl_offset", backlog.offset());
+    out.line("second_repl_offset", srv.replication.ids.second_offset());
     out.numbers(&[
-        ("repl_backlog_active", 0),
+        ("repl_backlog_active", backlog.is_active() as u64),
         ("repl_backlog_size", srv.config.repl_backlog_size),
-        ("repl_backlog_first_byte_offset", 0),
-        ("repl_backlog_histlen", 0),
+        ("repl_backlog_first_byte_offset", if backlog.is_active() { backlog.first() + 1 } else { 0 }),
+        ("repl_backlog_histlen", backlog.len()),
     ]);
 }
 

@@ -109,6 +109,7 @@ fn address(srv: &Server, client: &Client, address: Option<SocketAddr>) -> String
 
 fn flag_letters(client: &Client) -> String {
     let letters = [
+        (ClientFlags::MASTER, 'M'),
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::SUBSCRIBED, 'P'),
         (ClientFlags::MULTI, 'x'),
