@@ -26,6 +26,8 @@ pub enum Route {
     ChildPipe,
     /// A data set that a child writes for replicas.
     SyncPipe,
+    /// The way to the master, until the stream runs.
+    Master,
 }
 
 /// One route that is ready.

@@ -87,6 +87,10 @@ const RULES: &[Rule] = &[
         srv.refresh_observation();
         Ok(())
     }),
+    on_change(&["replica-read-only", "replica-serve-stale-data"], |srv| {
+        srv.refresh_replica_alarms();
+        Ok(())
+    }),
     rule(&["maxmemory-clients", "maxmemory"], |srv| {
         srv.set_client_memory_limit();
         Ok(())

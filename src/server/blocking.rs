@@ -123,9 +123,14 @@ pub enum Unblock {
     Error,
     /// The stream whose consumer group it waits for is no longer there.
     StreamGone,
+    /// This server has become a replica.
+    RoleChanged,
 }
 
 pub const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+const ROLE_CHANGED: &[u8] =
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 impl Server {
     pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
@@ -248,6 +253,7 @@ impl Server {
             Unblock::Timeout => reply.null_array(),
             Unblock::Error => reply.error(UNBLOCKED),
             Unblock::StreamGone => reply.error(b"UNBLOCKED the stream key no longer exists"),
+            Unblock::RoleChanged => reply.error(ROLE_CHANGED),
         }
         if why != Unblock::Timeout {
             self.stats.count_error(UNBLOCKED);

@@ -4,6 +4,7 @@
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
 use crate::call::{Args, CmdError, Effects};
+use crate::command::spec::WRITE;
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
@@ -28,7 +29,7 @@ pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, rep
             return apply_reply_mode(srv, slot, before, reply);
         }
     };
-    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
+    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits() || srv.only_reads_here(row);
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
     let calm = quiet
@@ -137,11 +138,11 @@ fn refuse(srv: &mut Server, slot: usize, row: Option<RowId>, error: &CmdError, r
 }
 
 /// Commands that act at once although a transaction is open.
-fn runs_inside_multi(name: &str) -> bool {
+pub(super) fn runs_inside_multi(name: &str) -> bool {
     matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
-fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
+pub(super) fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
     let client = &mut srv.clients[slot];
     // What can only fail anyway is not kept.
     if client.flags.has(Flags(Flags::DIRTY_EXEC.0 | Flags::DIRTY_CAS.0)) {
@@ -180,6 +181,14 @@ fn unknown_command(srv: &Server, unknown: Unknown, args: Args<'_>) -> CmdError {
 
 fn clip(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..bytes.len().min(max)]
+}
+
+impl Server {
+    /// Nothing but the role of a replica has raised an alarm, and the command changes nothing.
+    #[inline]
+    fn only_reads_here(&self, row: RowId) -> bool {
+        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(WRITE)
+    }
 }
 
 impl Server {

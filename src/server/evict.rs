@@ -167,7 +167,8 @@ impl Server {
 
     fn evict_within_time(&mut self) -> Memory {
         // While a file is loaded, the keys that would go are among those still to come. In a pause data stands still.
-        if self.exec.has_alarm(Alarm::LOADING) || self.pause.is_on() {
+        let left_to_master = self.replication.is_replica() && self.config.replica_ignore_maxmemory;
+        if self.exec.has_alarm(Alarm::LOADING) || self.pause.is_on() || left_to_master {
             return Memory::Fits;
         }
         let memory = match self.excess_memory() {

@@ -89,7 +89,12 @@ impl Server {
     fn pause_changed(&mut self) {
         let on = self.pause.is_on();
         self.exec.set_alarm(Alarm::PAUSED, on);
-        self.ks.settings.hide_expired = on;
+        self.refresh_hidden();
+    }
+
+    /// Overdue keys are hidden and stay while the data set stands still, and on a replica until its master says DEL.
+    pub fn refresh_hidden(&mut self) {
+        self.ks.settings.hide_expired = self.pause.is_on() || self.replication.is_replica();
     }
 
     pub(super) fn end_pause_when_over(&mut self) {
@@ -130,27 +135,46 @@ impl Server {
     /// Dispatches the commands that an ended pause has released. A new pause may park them again.
     pub(super) fn run_released(&mut self) {
         while let Some(who) = self.pause.released.pop_front() {
-            if self.clients.find(who).is_none_or(|c| c.postponed.is_none()) {
+            let slot = who.slot as usize;
+            let Some(client) = self.clients.find(who).filter(|c| c.flags.has(Flags::POSTPONED)) else { continue };
+            if client.flags.has(Flags::MASTER) {
+                self.unpark(slot);
+                self.process_input(slot);
                 continue;
             }
-            let slot = who.slot as usize;
             if let Some(argv) = self.take_postponed(slot) {
                 self.run_parked(slot, &argv);
             }
         }
     }
 
-    fn take_postponed(&mut self, slot: usize) -> Option<Box<crate::resp::Argv>> {
+    /// The stream of the master stops until the pause is over; what has come of it stays where it is.
+    pub(super) fn park_stream(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
-        let argv = client.postponed.take()?;
-        client.flags.clear(Flags(Flags::BLOCKED.0 | Flags::POSTPONED.0));
+        client.flags.set(Flags(Flags::BLOCKED.0 | Flags::POSTPONED.0));
+        let who = client.reference(slot);
+        self.clients.blocked += 1;
+        self.pause.parked.push_back(who);
+    }
+
+    fn unpark(&mut self, slot: usize) {
+        self.clients[slot].flags.clear(Flags(Flags::BLOCKED.0 | Flags::POSTPONED.0));
         self.clients.blocked -= 1;
+    }
+
+    fn take_postponed(&mut self, slot: usize) -> Option<Box<crate::resp::Argv>> {
+        let argv = self.clients[slot].postponed.take()?;
+        self.unpark(slot);
         Some(argv)
     }
 
     /// Forgets the parked command of a client that goes away.
     pub fn drop_postponed(&mut self, slot: usize) {
-        if self.take_postponed(slot).is_some() {
+        let stream = self.clients[slot].flags.has(Flags::POSTPONED) && self.clients[slot].postponed.is_none();
+        if stream {
+            self.unpark(slot);
+        }
+        if self.take_postponed(slot).is_some() || stream {
             let who = self.clients[slot].reference(slot);
             self.pause.parked.retain(|parked| *parked != who);
         }

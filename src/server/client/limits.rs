@@ -50,7 +50,8 @@ impl Server {
 
     pub(super) fn check_input_limit(&mut self, slot: usize) {
         let client = &self.clients[slot];
-        if client.input.len() as u64 > self.config.client_query_buffer_limit && !client.flags.has(Flags::CLOSE_ASAP) {
+        let exempt = Flags(Flags::CLOSE_ASAP.0 | Flags::MASTER.0);
+        if client.input.len() as u64 > self.config.client_query_buffer_limit && !client.flags.has(exempt) {
             self.stats.query_buffer_limit_disconnections += 1;
             log::warn!("Closing client that reached max query buffer length: {}", self.clients.describe(slot));
             self.clients.close_asap(slot);

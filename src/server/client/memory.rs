@@ -116,7 +116,7 @@ impl Server {
         let candidates = self
             .clients
             .iter()
-            .filter(|(_, c)| !c.flags.has(Flags::NO_EVICT) && !c.flags.has(Flags::REPLICA) && c.counted > 0);
+            .filter(|(_, c)| !c.flags.has(Flags(Flags::NO_EVICT.0 | Flags::REPLICA.0 | Flags::MASTER.0)) && c.counted > 0);
         let mut candidates: BinaryHeap<(usize, usize)> = candidates.map(|(slot, c)| (c.counted, slot)).collect();
         while self.clients.over_memory_limit() {
             let Some((_, slot)) = candidates.pop() else {

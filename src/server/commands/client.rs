@@ -282,7 +282,9 @@ impl Kind {
     }
 
     fn of(client: &Client) -> Kind {
-        if client.flags.has(ClientFlags::REPLICA) {
+        if client.flags.has(ClientFlags::MASTER) {
+            Kind::Master
+        } else if client.flags.has(ClientFlags::REPLICA) {
             Kind::Replica
         } else if client.flags.has(ClientFlags::SUBSCRIBED) {
             Kind::PubSub

@@ -32,6 +32,9 @@ pub const ROLE: ServerCommand = row(
 );
 
 fn role(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if srv.reply_replica_role(call) {
+        return Ok(());
+    }
     call.reply.array(3);
     call.reply.bulk(b"master");
     call.reply.int(srv.replication.backlog.offset() as i64);

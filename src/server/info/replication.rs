@@ -8,7 +8,10 @@ use crate::server::Server;
 
 pub fn write(srv: &Server, out: &mut Text) {
     let replication = &srv.replication;
-    if !srv.info_of_replica(out) {
+    if replication.is_replica() {
+        out.line("role", "slave");
+        srv.write_replica_info(out);
+    } else {
         out.line("role", "master");
     }
     out.line("connected_slaves", replication.replicas.len());

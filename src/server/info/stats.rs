@@ -42,7 +42,7 @@ fn traffic(srv: &Server, out: &mut Text) {
         ("instantaneous_ops_per_sec", rates.commands.per_second()),
         ("total_net_input_bytes", stats.net_input_bytes),
         ("total_net_output_bytes", stats.net_output_bytes + stats.net_repl_output_bytes),
-        ("total_net_repl_input_bytes", 0),
+        ("total_net_repl_input_bytes", stats.net_repl_input_bytes),
         ("total_net_repl_output_bytes", stats.net_repl_output_bytes),
     ]);
     out.hundredths("instantaneous_input_kbps", rates.input_bytes.per_second() as f64 / 1024.0);

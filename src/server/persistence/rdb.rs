@@ -50,9 +50,9 @@ pub(super) struct Snapshot<'a> {
     sync_every: u64,
     created: Millis,
     used_memory: u64,
-    /// Where in the stream it stands.
-    stream: Option<Saved>,
     base: Base,
+    /// Where in the replication stream it stands.
+    saved: Option<Saved>,
 }
 
 /// What the base of an append only file is.
@@ -87,7 +87,7 @@ impl<'a> Snapshot<'a> {
             sync_every: if config.rdb_save_incremental_fsync { SYNC_EVERY } else { 0 },
             created: Millis(clock::wall_us() / 1000),
             used_memory: srv.used_memory() as u64,
-            stream: srv.replication.saved(),
+            saved: srv.stands_at(),
             base: match config.aof_use_rdb_preamble {
                 true => Base::Snapshot,
                 false => Base::Commands { seal: config.aof_checksum },
@@ -168,15 +168,17 @@ impl<'a> Snapshot<'a> {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<W> {
         let mut writer = Writer::new(sink, self.options);
+        let saved = self.saved.as_ref().filter(|_| !aof_base);
+        let replication = saved.map(|saved| ReplicationAux {
+            stream_db: i64::from(saved.stream_db),
+            id: saved.id.as_str(),
+            offset: saved.offset as i64,
+        });
         writer.aux_fields(&AuxFields {
             redis_version: REDIS_VERSION,
             created: self.created,
             used_memory: self.used_memory,
-            replication: self.stream.as_ref().filter(|_| !aof_base).map(|saved| ReplicationAux {
-                stream_db: i64::from(saved.stream_db),
-                id: saved.id.as_str(),
-                offset: i64::try_from(saved.offset).unwrap_or(i64::MAX),
-            }),
+            replication,
             aof_base,
         })?;
         let mut delay = KeyDelay::new(self.key_delay);
@@ -207,7 +209,7 @@ impl<'a> Snapshot<'a> {
 
 /// Makes the temporary file. What stands in its place was left behind by a process of the same id; a link that
 /// somebody put there goes away, and what it points at stays as it is.
-pub(super) fn create(temp: &Path) -> io::Result<File> {
+pub(in crate::server) fn create(temp: &Path) -> io::Result<File> {
     match files::create_new_private(temp) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             std::fs::remove_file(temp)?;
@@ -313,7 +315,7 @@ fn name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 /// The system's words for an error, as C prints them.
-pub(super) fn reason(error: &io::Error) -> String {
+pub(in crate::server) fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => Errno::from_raw(code).desc().to_owned(),
         None => error.to_string(),
@@ -322,7 +324,7 @@ pub(super) fn reason(error: &io::Error) -> String {
 
 impl Server {
     /// `dir`.
-    pub(super) fn data_folder(&self) -> PathBuf {
+    pub(in crate::server) fn data_folder(&self) -> PathBuf {
         match self.config.dir.as_str() {
             "" => PathBuf::from("."),
             dir => PathBuf::from(dir),

@@ -110,6 +110,7 @@ fn address(srv: &Server, client: &Client, address: Option<SocketAddr>) -> String
 fn flag_letters(client: &Client) -> String {
     let letters = [
         (ClientFlags::REPLICA, 'S'),
+        (ClientFlags::MASTER, 'M'),
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::SUBSCRIBED, 'P'),
         (ClientFlags::MULTI, 'x'),
