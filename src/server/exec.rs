@@ -16,7 +16,7 @@ use crate::server::observation::Done;
 use crate::server::propagate::Wrap;
 use crate::server::registry::{RowId, Run};
 use crate::sys::bio::Job;
-use crate::sys::clock::{ticks, ticks_to_ns};
+use crate::sys::clock::ticks;
 
 /// State of execution that outlives a call.
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Server {
             self.stats.commands_processed += 1;
         }
         if self.exec.tracks_latency && !parked {
-            entry.latencies.get_or_insert_default().record(ticks_to_ns(spent));
+            entry.durations.get_or_insert_default().record(spent);
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim {
             fx.ops.push(caller.db, Targets::ALL, args.iter());

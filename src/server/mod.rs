@@ -19,6 +19,7 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod look_ahead;
 pub mod memory;
 pub mod notify;
 pub mod observation;
@@ -27,6 +28,7 @@ pub mod persistence;
 pub mod propagate;
 pub mod registry;
 pub mod replication;
+pub mod session;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -53,6 +55,7 @@ use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
 use replication::Replication;
+use session::Hosting;
 use stats::Stats;
 use watch::Watch;
 
@@ -69,6 +72,7 @@ pub struct Server {
     pub blocking: Blocking,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub hosting: Hosting,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,

@@ -343,7 +343,7 @@ impl Loader {
                 Item::ResizeDb { keys, .. } => self.target(srv).entries.reserve(keys as usize),
                 Item::EmptyKey { key } => {
                     self.empty += 1;
-                    log::warn!("Skipping the empty key '{}'", key.escape_ascii());
+                    log::warn!("Loading the RDB, skipping empty key: {}", key.escape_ascii());
                 }
                 Item::Unsupported { key, code, .. } => {
                     return Err(Stop::Unfit(format!(
@@ -425,7 +425,8 @@ impl Loader {
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
         let now = self.now;
-        match self.target(srv).set(entry.key, value, expire, |_| access, now) {
+        let db = self.target(srv);
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),

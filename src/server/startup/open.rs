@@ -55,6 +55,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         blocking: Default::default(),
         pubsub: Default::default(),
         tracking: Tracking { keys: Keys::new(rng.next_u64()), ..Tracking::default() },
+        hosting: Default::default(),
         pause: Default::default(),
         config,
         clock,
