@@ -74,8 +74,6 @@ impl Flags {
     pub const MASTER: Flags = Flags(1 << 20);
     /// Watches at least one key.
     pub const WATCHING: Flags = Flags(1 << 18);
-    /// Follows this server: it is owed a data set, then the stream, and nothing else.
-    pub const REPLICA: Flags = Flags(1 << 19);
     /// Sees every call of the others (MONITOR).
     pub const MONITOR: Flags = Flags(1 << 30);
 
@@ -263,12 +261,12 @@ const KEPT_INPUT_MIN: usize = 32 * 1024;
 /// Buffers that pass from connection to connection.
 pub struct Buffers {
     read: Vec<u8>,
-    batch: Batch,
-    ahead: LookAhead,
+    pub(super) batch: Batch,
+    pub(super) ahead: LookAhead,
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
-    fx: Effects,
+    pub(super) fx: Effects,
 }
 
 impl Buffers {

@@ -98,8 +98,8 @@ fn replconf(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     match link.options.apply(&args).map_err(|text| CmdError::text(format!("ERR {text}")))? {
         Replconf::Ok => call.reply.ok(),
         Replconf::Ack(offset) if client.flags.has(ClientFlags::REPLICA) => srv.replica_acked(slot, offset),
-        Replconf::Ack(_) => {}
-        Replconf::GetAck => srv.tell_master_our_offset(),
+        // A master asks by the stream; whoever else asks is not told.
+        Replconf::Ack(_) | Replconf::GetAck => {}
     }
     Ok(())
 }

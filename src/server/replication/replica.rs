@@ -178,6 +178,7 @@ impl Server {
         let replication = &mut self.replication;
         let Some(saved) = saved else {
             replication.backlog.deactivate();
+            replication.backlog.restart_at(0);
             return;
         };
         if replication.is_replica() {
@@ -189,7 +190,9 @@ impl Server {
         } else {
             replication.ids.resume_as_master(&saved);
             replication.backlog.rebase(saved.offset);
+            replication.replicas.restart_ttl(self.clock.now());
         }
+        self.refresh_wants();
     }
 
     fn link_settings(&self) -> Settings {
@@ -226,8 +229,8 @@ impl Server {
             Action::Load => self.load_received_file(),
             Action::Online(start) => self.go_online(start),
             Action::Offline => self.forget_unapplied(),
-            Action::FailoverAccepted => self.replication.failover.on_answer(true),
-            Action::FailoverRejected => self.replication.failover.on_answer(false),
+            Action::FailoverAccepted => self.failover_answered(true),
+            Action::FailoverRejected => self.failover_answered(false),
         }
     }
 

@@ -6,8 +6,10 @@
 use super::sync::say;
 use crate::base::millis::Millis;
 use crate::call::{Call, CmdError, CmdResult};
+use crate::config::MasterAddr;
 use crate::repl::failover::{Candidate, Command, FailoverAction, FailoverFacts};
 use crate::repl::master::PeerState;
+use crate::repl::replica::Address;
 use crate::server::Server;
 use crate::server::pause::{Sake, Scope};
 
@@ -63,16 +65,32 @@ impl Server {
         }
     }
 
+    /// The chosen one takes over, or does not.
+    pub fn failover_answered(&mut self, accepted: bool) {
+        self.replication.failover.on_answer(accepted);
+        self.obey_failover();
+    }
+
     /// Does what the failover asks for. To be called whenever it was told something.
     pub fn obey_failover(&mut self) {
         while let Some(action) = self.replication.failover.take_action() {
             match action {
                 FailoverAction::PauseWrites => self.pause_clients(Sake::Failover, Scope::Writes, Millis(i64::MAX)),
                 FailoverAction::ResumeWrites => self.unpause_clients(Sake::Failover),
-                FailoverAction::Follow(target) => self.hand_over_to(target),
-                FailoverAction::StayMaster => self.stay_master(),
+                FailoverAction::Follow(target) => self.hand_over_to(&target),
+                FailoverAction::StayMaster => {
+                    self.stop_following();
+                }
                 FailoverAction::Log(line) => say(line),
             }
+        }
+    }
+
+    /// Becomes a replica of `target`, which is asked to take over.
+    fn hand_over_to(&mut self, target: &Address) {
+        self.follow_master(MasterAddr { host: target.host.clone(), port: target.port });
+        if let Some(follow) = &mut self.replication.follow {
+            follow.link.failover = true;
         }
     }
 
@@ -86,7 +104,7 @@ impl Server {
         if !id.eq_ignore_ascii_case(self.replication.ids.id.as_bytes()) {
             return Err(CmdError::Fixed("ERR PSYNC FAILOVER replid must match my replid."));
         }
-        self.stay_master();
+        self.stop_following();
         let who = self.clients.describe(call.caller.client.slot as usize);
         log::info!("MASTER MODE enabled (failover request from '{who}')");
         Ok(())

@@ -38,7 +38,7 @@ impl Server {
         let options = self.clients[slot].link.get_or_insert_default().options.clone();
         let facts = SyncFacts {
             failing_over: self.replication.failover.is_active(),
-            cut_off: self.replication.is_cut_off(),
+            cut_off: self.replication.follow.as_ref().is_some_and(|follow| !follow.link.is_online()),
             pending_output: self.clients[slot].output_len() > 0 || call.reply.len() > self.clients[slot].sent,
         };
         if let Some(refusal) = facts.refusal(&options) {

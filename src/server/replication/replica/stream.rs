@@ -16,6 +16,8 @@ use crate::resp::{Batch, Limits, Proto, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::Flags;
 use crate::server::dispatch;
+use crate::server::look_ahead::LookAhead;
+use crate::server::registry::RowId;
 
 /// A master may send what it was allowed to take itself.
 const LIMITS: Limits = Limits { max_bulk: u32::MAX as u64 / 2, authenticated: true };
@@ -104,8 +106,9 @@ impl Server {
 
     /// Runs what is whole of the stream. Returns how many bytes have been dealt with.
     pub(in crate::server) fn process_stream(&mut self, slot: usize, buf: &mut [u8]) -> usize {
-        let mut batch = Batch::default();
-        let mut fx = Effects::default();
+        let mut batch = std::mem::take(&mut self.exec.buffers.batch);
+        let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
+        let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut reply = ReplyBuf::new(Proto::Resp2);
         let mut partial = self.clients[slot].partial.take();
         self.exec.start_timing();
@@ -114,11 +117,9 @@ impl Server {
         loop {
             let begin = at;
             let progress = request::parse(buf, at, &mut partial, LIMITS, &mut batch);
-            if batch.len() > 1 {
-                self.prefetch_batch(self.clients[slot].db, buf, &batch);
-            }
-            match self.run_stream_batch(slot, buf, begin, &batch, &mut reply, &mut fx) {
-                Ok(_) => at = progress.consumed,
+            ahead.look(&self.registry, &self.ks.db(self.clients[slot].db).entries, buf, &batch);
+            match self.run_stream_batch(slot, &buf[..progress.consumed], begin, (&batch, &ahead), &mut reply, &mut fx) {
+                Ok(()) => at = progress.consumed,
                 Err(end) => {
                     partial = None;
                     at = end;
@@ -138,6 +139,9 @@ impl Server {
             }
         }
         self.settle_counts(&mut fx);
+        self.exec.buffers.batch = batch;
+        self.exec.buffers.ahead = ahead;
+        self.exec.buffers.fx = fx;
         self.clients[slot].partial = partial;
         at
     }
@@ -148,7 +152,7 @@ impl Server {
         slot: usize,
         buf: &[u8],
         begin: usize,
-        batch: &Batch,
+        (batch, ahead): (&Batch, &LookAhead),
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) -> Result<(), usize> {
@@ -163,10 +167,11 @@ impl Server {
                 return Err(buf.len());
             }
             let args = Args::new(buf, batch.spans(command));
-            if self.stream_must_wait(slot, args) {
+            let known = ahead.of(i).row(&self.registry, args).ok();
+            if known.is_some_and(|(row, _)| self.stream_must_wait(slot, row)) {
                 return Err(start);
             }
-            self.run_stream_command(slot, args, reply, fx);
+            self.run_stream_command(slot, known, args, reply, fx);
             reply.truncate(0);
             self.applied(slot, &buf[start..end]);
             start = end;
@@ -178,19 +183,22 @@ impl Server {
     }
 
     /// A pause holds the stream as well: the data set stands still. The client is dealt with again when it is over.
-    fn stream_must_wait(&mut self, slot: usize, args: Args<'_>) -> bool {
-        if !self.pause.is_on() {
-            return false;
+    fn stream_must_wait(&mut self, slot: usize, row: RowId) -> bool {
+        let waits = self.pause.is_on() && self.must_wait(slot, row);
+        if waits {
+            self.park_stream(slot);
         }
-        let row = self.registry.lookup(args.get(0), args.opt(1)).ok();
-        if row.is_none_or(|row| !self.must_wait(slot, row)) {
-            return false;
-        }
-        self.park_stream(slot);
-        true
+        waits
     }
 
-    fn run_stream_command(&mut self, slot: usize, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    fn run_stream_command(
+        &mut self,
+        slot: usize,
+        known: Option<(RowId, Args<'_>)>,
+        args: Args<'_>,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
         if args.len() >= 2 && args.is(0, "REPLCONF") && args.is(1, "GETACK") {
             let now = self.clock.now();
             if let Some(follow) = &mut self.replication.follow {
@@ -198,8 +206,8 @@ impl Server {
             }
             return self.carry_out_link();
         }
-        let known = self.registry.lookup(args.get(0), args.opt(1)).ok();
-        let Some(row) = known.filter(|row| self.registry.row(*row).spec.arity_fits(args.len())) else {
+        let known = known.filter(|(row, args)| self.registry.row(*row).spec.arity_fits(args.len()));
+        let Some((row, args)) = known else {
             let flags = &mut self.clients[slot].flags;
             if flags.has(Flags::MULTI) {
                 flags.set(Flags::DIRTY_EXEC);
