@@ -101,6 +101,14 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    rule(&["min-replicas-to-write", "min-replicas-max-lag"], |srv| {
+        srv.refresh_min_replicas();
+        Ok(())
+    }),
+    on_change(&["repl-backlog-size"], |srv| {
+        srv.replication.backlog.resize(srv.config.repl_backlog_size);
+        Ok(())
+    }),
     on_change(&["appendonly"], Server::switch_aof),
     on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),

@@ -28,6 +28,7 @@ use crate::server::blocking::Blocked;
 use crate::server::dispatch;
 use crate::server::look_ahead::{Ahead, LookAhead};
 use crate::server::registry::RowId;
+use crate::server::replication::master::Link;
 use crate::server::track::Caching;
 
 /// A connection's state, as bits.
@@ -97,6 +98,7 @@ impl Flags {
             | Flags::REPLY_SKIP_NEXT.0
             | Flags::REPLY_SKIP.0
             | Flags::MONITOR.0
+            | Flags::REPLICA.0
             | Flags::TRACKING.0,
     );
     /// Any of these ends the processing of a pipeline.
@@ -158,6 +160,10 @@ pub struct Client {
     pub blocked: Option<Box<Blocked>>,
     pub names: Option<Box<Names>>,
     pub caching: Option<Box<Caching>>,
+    /// What it said about itself as a replica, and what it is being sent.
+    pub link: Option<Box<Link>>,
+    /// The stream's offset behind its last change: what WAIT waits for.
+    pub written: u64,
     /// The command that waits for the end of a pause.
     pub postponed: Option<Box<Argv>>,
     /// Bytes that this client was last counted with.
@@ -612,6 +618,9 @@ impl Server {
         } else if client.sent > client.reply.len() / 2 {
             let sent = std::mem::take(&mut client.sent);
             client.reply.bytes_mut().drain(..sent);
+        }
+        if self.clients[slot].flags.has(Flags::REPLICA) {
+            self.write_replica(slot);
         }
         self.memory_changed(slot);
     }

@@ -21,7 +21,11 @@ pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, rep
             let error = unknown_command(srv, unknown, args);
             let before = reply.len();
             begin_reply_mode(srv, slot);
+            let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
             refuse(srv, slot, None, &error, reply);
+            if is_replica {
+                srv.refuse_reply_to_replica(slot, None, before, reply);
+            }
             return apply_reply_mode(srv, slot, before, reply);
         }
     };
@@ -53,6 +57,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
     }
+    let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
     let passed = gates::pass(srv, slot, row, args);
     // What the server told the client before the command runs comes before its reply.
     srv.own_messages(slot, reply);
@@ -71,6 +76,9 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
         let caller = srv.clients[slot].caller(slot);
         srv.run_unit(row, args, caller, reply, fx);
         srv.remember_keys(slot, row, args);
+    }
+    if is_replica {
+        srv.refuse_reply_to_replica(slot, Some(row), before, reply);
     }
     forget_caching(srv, slot, row);
     apply_reply_mode(srv, slot, before, reply);

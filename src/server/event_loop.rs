@@ -25,6 +25,8 @@ pub struct Loop {
     pub next_cron_us: u64,
     /// SIGTERM or SIGINT has asked for the end.
     pub stop_signal: Option<nix::sys::signal::Signal>,
+    /// The end is waiting for replicas.
+    pub lingering: Option<super::shutdown::Lingering>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
@@ -100,6 +102,7 @@ impl Server {
             Route::Listener(index) => self.accept_clients(index as usize),
             Route::Wake => self.on_wake(),
             Route::ChildPipe => self.on_child_report(),
+            Route::SyncPipe => self.pump_sync_pipe(),
             Route::Master => self.master_ready(event),
         }
     }
@@ -111,6 +114,7 @@ impl Server {
         if self.pause.is_on() {
             self.end_pause_when_over();
         }
+        self.end_overdue_acks();
         self.go_on_reading_master();
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
@@ -127,13 +131,16 @@ impl Server {
             return 0;
         }
         let now = self.clock.now();
-        let until = |at: crate::base::millis::Millis| at.since(now).max(0) as u64 * 1000;
+        let until = |at: crate::base::millis::Millis| (at.since(now).max(0) as u64).saturating_mul(1000);
         let cron = self.turn.next_cron_us.saturating_sub(self.clock.mono_us());
         let mut sleep = cron.min(SLEEP_MAX_US);
         if let Some(at) = self.blocking.next_deadline() {
             sleep = sleep.min(until(at));
         }
         if let Some(at) = self.pause.end() {
+            sleep = sleep.min(until(at));
+        }
+        if let Some(at) = self.replication.master.next_deadline() {
             sleep = sleep.min(until(at));
         }
         if let Some(at) = self.next_expiry() {
@@ -159,6 +166,7 @@ impl Server {
         }
         // What replies promise is on disk before they leave.
         self.flush_aof(false);
+        self.serve_replicas();
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
         self.free_closing();
@@ -322,6 +330,8 @@ impl Server {
             blocked: None,
             names: None,
             caching: None,
+            link: None,
+            written: 0,
             postponed: None,
             counted: size_of::<Client>(),
             input_peak: 0,

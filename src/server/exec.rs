@@ -172,6 +172,7 @@ impl Server {
         let scattered = self.registry.row(row).spec.flags.has(TOUCHES_ARBITRARY_KEYS);
         self.drain_as(if scattered { Wrap::Never } else { Wrap::Several }, fx);
         self.exec.current = None;
+        self.note_written(caller.client);
     }
 
     /// What follows from changes that nobody made as one: expiry, eviction.

@@ -29,13 +29,14 @@ const GATES: &[Gate] = &[
     allowed_in_multi,
     memory,
     disk_error,
+    replicas_in_reach,
     read_only,
     pubsub_context,
     stale,
     loading,
     async_loading,
     busy,
-    monitor,
+    onlooker,
 ];
 
 /// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
@@ -48,6 +49,8 @@ impl Alarm {
     pub const MEMORY: Alarm = Alarm(1 << 1);
     /// The last snapshot failed, or the append only file cannot be written.
     pub const DISK_ERROR: Alarm = Alarm(1 << 2);
+    /// `min-replicas-to-write` asks for replicas.
+    pub const MIN_REPLICAS: Alarm = Alarm(1 << 3);
     /// A replica that only its master changes.
     pub const READ_ONLY: Alarm = Alarm(1 << 4);
     /// A replica without its master, which is not to show what it has.
@@ -152,6 +155,15 @@ fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
     if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
 }
 
+/// `min-replicas-to-write`: a change that too few would hear of is refused.
+fn replicas_in_reach(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if !v.srv.exec.has_alarm(Alarm::MIN_REPLICAS) || v.srv.has_enough_replicas() {
+        return Ok(());
+    }
+    let writes = v.spec.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
+    if writes { Err(CmdError::Fixed("NOREPLICAS Not enough good replicas to write.")) } else { Ok(()) }
+}
+
 fn async_loading(v: &Visitor<'_>) -> Result<(), CmdError> {
     let refused = v.srv.exec.has_alarm(Alarm::ASYNC_LOADING) && v.spec.flags.has(NO_ASYNC_LOADING);
     if refused { Err(CmdError::Loading) } else { Ok(()) }
@@ -177,12 +189,13 @@ fn stale(v: &Visitor<'_>) -> Result<(), CmdError> {
     Err(CmdError::Fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."))
 }
 
-/// Who monitors only watches, as 7.0.15 puts it in the words it has for replicas.
-fn monitor(v: &Visitor<'_>) -> Result<(), CmdError> {
+/// A replica is told what happens and asks nothing. Who monitors only watches, too, and 7.0.15 has the same words for
+/// it.
+fn onlooker(v: &Visitor<'_>) -> Result<(), CmdError> {
     let about_keys = WRITE.or(READONLY).or(MAY_REPLICATE);
     let touches =
         || v.spec.flags.has(about_keys) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(about_keys);
-    if v.srv.clients[v.slot].flags.has(Flags::MONITOR) && touches() {
+    if v.srv.clients[v.slot].flags.has(Flags(Flags::MONITOR.0 | Flags::REPLICA.0)) && touches() {
         return Err(CmdError::Fixed("ERR Replica can't interact with the keyspace"));
     }
     Ok(())

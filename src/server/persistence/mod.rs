@@ -92,7 +92,7 @@ impl Persistence {
     }
 
     pub fn rdb_bgsave_in_progress(&self) -> bool {
-        matches!(&self.child, Some(child) if matches!(child.purpose, Purpose::Snapshot { .. }))
+        matches!(&self.child, Some(child) if !matches!(child.purpose, Purpose::Rewrite(_)))
     }
 
     pub fn aof_rewrite_in_progress(&self) -> bool {

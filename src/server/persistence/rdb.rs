@@ -142,8 +142,31 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Writes it for replicas, between a line that announces `mark` and the mark itself.
+    pub fn write_marked(
+        &self,
+        out: &mut File,
+        mark: &[u8],
+        exclude_data: bool,
+        mut progress: impl FnMut(u64),
+    ) -> io::Result<()> {
+        out.write_all(&[b"$EOF:", mark, b"\r\n"].concat())?;
+        self.write_to(&mut *out, false, exclude_data, &mut progress)?;
+        out.write_all(mark)
+    }
+
     fn write_items(&self, file: File, aof_base: bool, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
         let sink = Sink { file, unsynced: 0, sync_every: self.sync_every };
+        Ok(self.write_to(sink, aof_base, false, progress)?.file)
+    }
+
+    fn write_to<W: Write>(
+        &self,
+        sink: W,
+        aof_base: bool,
+        exclude_data: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<W> {
         let mut writer = Writer::new(sink, self.options);
         let saved = self.saved.as_ref().filter(|_| !aof_base);
         let replication = saved.map(|saved| ReplicationAux {
@@ -159,7 +182,8 @@ impl<'a> Snapshot<'a> {
             aof_base,
         })?;
         let mut delay = KeyDelay::new(self.key_delay);
-        for (id, db) in self.ks.dbs.iter().enumerate() {
+        let dbs = if exclude_data { &[] } else { &self.ks.dbs[..] };
+        for (id, db) in dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64, db.volatile() as u64)?;
             for entry in db.entries.iter() {
                 writer.entry(entry.key(), entry.view(), entry.expires_at(), self.access_of(entry))?;
@@ -170,8 +194,7 @@ impl<'a> Snapshot<'a> {
             }
         }
         progress(writer.progress().keys);
-        let (sink, _) = writer.finish()?;
-        Ok(sink.file)
+        Ok(writer.finish()?.0)
     }
 
     fn access_of(&self, entry: EntryRef<'_>) -> Option<Access> {
@@ -306,6 +329,11 @@ impl Server {
             "" => PathBuf::from("."),
             dir => PathBuf::from(dir),
         }
+    }
+
+    /// Where snapshots are.
+    pub(in crate::server) fn snapshot_path(&self) -> PathBuf {
+        self.data_folder().join(&self.config.dbfilename)
     }
 
     /// The temporary file of the process `pid`.

@@ -13,6 +13,7 @@ use crate::repl::{Backlog, Failover, Ids, Replicas, Resume};
 use crate::server::Server;
 use crate::server::propagate::{Feed, Wrap};
 
+pub mod master;
 pub mod replica;
 
 pub use replica::Follow;
@@ -23,6 +24,8 @@ pub struct Replication {
     pub backlog: Backlog,
     pub replicas: Replicas,
     pub failover: Failover,
+    /// What this server keeps of its replicas' connections.
+    pub master: master::Master,
     /// The way to the master, on a replica.
     pub follow: Option<Box<Follow>>,
     /// What the snapshot told, until the master is followed.
@@ -41,6 +44,7 @@ impl Replication {
             backlog: Backlog::new(backlog_size),
             replicas: Replicas::new(now),
             failover: Failover::default(),
+            master: master::Master::default(),
             follow: None,
             resume_at_start: None,
             replica: false,
@@ -73,7 +77,10 @@ impl Server {
         replication.scratch.clear();
         replication.feed.write(ops, wrap, Targets::REPLICAS, &mut replication.scratch);
         if !replication.scratch.is_empty() {
-            replication.backlog.append(&replication.scratch);
+            let opened = replication.backlog.append(&replication.scratch);
+            if opened {
+                self.check_replicas_output();
+            }
         }
     }
 }

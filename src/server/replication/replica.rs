@@ -226,8 +226,8 @@ impl Server {
             Action::Load => self.load_received_file(),
             Action::Online(start) => self.go_online(start),
             Action::Offline => self.forget_unapplied(),
-            Action::FailoverAccepted => self.replication.failover.on_answer(true),
-            Action::FailoverRejected => self.replication.failover.on_answer(false),
+            Action::FailoverAccepted => self.failover_answered(true),
+            Action::FailoverRejected => self.failover_answered(false),
         }
     }
 
