@@ -11,6 +11,7 @@
 mod fault;
 pub mod manifest;
 mod reader;
+pub mod rewrite;
 pub mod sums;
 
 pub use fault::{Fault, What};
