@@ -17,4 +17,4 @@ pub mod sums;
 pub use fault::{Fault, What};
 pub use manifest::{File, FileKind, Manifest, ManifestError};
 pub use reader::{Annotation, Chunk, Commands, ReadError, Reader};
-pub use sums::{Chain, Damage, Sealed, Sums, SumsError, Verifier};
+pub use sums::{Chain, Damage, Sealed, Sealing, Sums, SumsError, Verifier};
