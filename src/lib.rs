@@ -14,6 +14,7 @@ pub mod keyspace;
 pub mod net;
 pub mod pubsub;
 pub mod rdb;
+pub mod repl;
 pub mod resp;
 pub mod server;
 pub mod sys;

@@ -18,3 +18,6 @@ pub use fault::{Fault, What};
 pub use manifest::{File, FileKind, Manifest, ManifestError};
 pub use reader::{Annotation, Chunk, Commands, ReadError, Reader};
 pub use sums::{Chain, Damage, Sealed, Sealing, Sums, SumsError, Verifier};
+
+/// What the name of a file of sums adds to that of the file that it stands beside.
+pub const SUMS_SUFFIX: &str = ".sum";

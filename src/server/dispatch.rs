@@ -3,11 +3,12 @@
 //! *Duty:* look the command up, pass the gates, queue inside MULTI, else run one unit. *Does not know:* what
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
-use crate::call::{Args, CmdError, Effects};
+use crate::call::{Args, CmdError, DbId, Effects};
 use crate::resp::{Batch, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
 use crate::server::gates::{self, Alarm};
+use crate::server::persistence::aof::Promise;
 use crate::server::registry::{RowId, Run, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
@@ -175,34 +176,42 @@ fn clip(bytes: &[u8], max: usize) -> &[u8] {
 /// Asks for the memory of a pipeline's keys before the first command runs, so that the misses overlap: first every
 /// key's bucket, then, when those are on their way, every entry.
 pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
-    let entries = &srv.ks.db(srv.clients[slot].db).entries;
-    // A table that fits the cache gains nothing.
-    if entries.len() < PREFETCH_MIN_KEYS {
-        return;
-    }
-    let mut hashes = [0u64; PREFETCH_MAX];
-    let mut n = 0;
-    for i in 0..batch.len() {
-        let args = Args::new(buf, batch.spans(batch.command(i)));
-        let Ok(row) = srv.registry.lookup(args.get(0), None) else {
-            continue;
-        };
-        let row = srv.registry.row(row);
-        let (first, last, step) = row.key_range;
-        if first == 0 || !matches!(row.run, Run::Data(_)) {
-            continue;
+    srv.prefetch_batch(srv.clients[slot].db, buf, batch);
+}
+
+impl Server {
+    /// The same for commands of whatever origin.
+    pub(super) fn prefetch_batch(&self, db: DbId, buf: &[u8], batch: &Batch) {
+        let srv = self;
+        let entries = &srv.ks.db(db).entries;
+        // A table that fits the cache gains nothing.
+        if entries.len() < PREFETCH_MIN_KEYS {
+            return;
         }
-        let last = if last < 0 { args.len() as i64 + last } else { last };
-        for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
-            if n == PREFETCH_MAX {
-                break;
+        let mut hashes = [0u64; PREFETCH_MAX];
+        let mut n = 0;
+        for i in 0..batch.len() {
+            let args = Args::new(buf, batch.spans(batch.command(i)));
+            let Ok(row) = srv.registry.lookup(args.get(0), None) else {
+                continue;
+            };
+            let row = srv.registry.row(row);
+            let (first, last, step) = row.key_range;
+            if first == 0 || !matches!(row.run, Run::Data(_)) {
+                continue;
             }
-            hashes[n] = entries.hash(key);
-            entries.prefetch_bucket(hashes[n]);
-            n += 1;
+            let last = if last < 0 { args.len() as i64 + last } else { last };
+            for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
+                if n == PREFETCH_MAX {
+                    break;
+                }
+                hashes[n] = entries.hash(key);
+                entries.prefetch_bucket(hashes[n]);
+                n += 1;
+            }
         }
+        hashes[..n].iter().for_each(|hash| entries.prefetch_entry(*hash));
     }
-    hashes[..n].iter().for_each(|hash| entries.prefetch_entry(*hash));
 }
 
 const PREFETCH_MAX: usize = 64;
@@ -219,7 +228,11 @@ impl Server {
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) {
+        let start = reply.len();
         self.call(row, args, caller, reply, fx);
+        if self.exec.promises && !fx.ops.is_empty() {
+            self.persistence.aof.promise(Promise { client: caller.client, start, end: reply.len() });
+        }
         self.finish_unit(row, args, caller, fx);
     }
 }

@@ -149,6 +149,8 @@ impl Server {
         if self.tracking.prefixes.has_pending() {
             self.broadcast_invalidations();
         }
+        // What replies promise is on disk before they leave.
+        self.flush_aof(false);
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
         self.free_closing();

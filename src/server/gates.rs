@@ -31,7 +31,7 @@ impl Alarm {
     pub const LOADING: Alarm = Alarm(1 << 0);
     /// `maxmemory` is set.
     pub const MEMORY: Alarm = Alarm(1 << 1);
-    /// The last snapshot failed.
+    /// The last snapshot failed, or the append only file cannot be written.
     pub const DISK_ERROR: Alarm = Alarm(1 << 2);
     /// CLIENT PAUSE.
     pub const PAUSED: Alarm = Alarm(1 << 8);
@@ -80,7 +80,14 @@ fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
     let writes = v.spec.flags.has(WRITE) || v.spec.name == "ping";
-    if v.srv.exec.has_alarm(Alarm::DISK_ERROR) && writes { Err(CmdError::MisconfRdb) } else { Ok(()) }
+    if !v.srv.exec.has_alarm(Alarm::DISK_ERROR) || !writes {
+        return Ok(());
+    }
+    match v.srv.persistence.aof.error() {
+        _ if v.srv.snapshots_fail() => Err(CmdError::MisconfRdb),
+        Some(errno) => Err(CmdError::MisconfAof(errno.desc())),
+        None => Ok(()),
+    }
 }
 
 fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {

@@ -24,7 +24,9 @@ pub mod notify;
 pub mod observation;
 pub mod pause;
 pub mod persistence;
+pub mod propagate;
 pub mod registry;
+pub mod replication;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -50,6 +52,7 @@ use observation::Observation;
 use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
+use replication::Replication;
 use stats::Stats;
 use watch::Watch;
 
@@ -74,4 +77,5 @@ pub struct Server {
     pub identity: Identity,
     pub persistence: Persistence,
     pub observation: Observation,
+    pub replication: Replication,
 }

@@ -143,6 +143,7 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     }
     call.reply.array(queue.len());
     let began = srv.exec.last_ticks();
+    srv.exec.in_transaction = true;
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
         let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
@@ -150,6 +151,7 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         srv.settle_tracking(&call.fx.touched, caller.client);
         srv.remember_keys(slot, row, Args::of(&argv));
     }
+    srv.exec.in_transaction = false;
     srv.stats.nested_ticks += srv.exec.last_ticks().wrapping_sub(began);
     Ok(())
 }
