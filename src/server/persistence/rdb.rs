@@ -106,9 +106,7 @@ impl<'a> Snapshot<'a> {
         let step = |step| move |error| SaveError::Write { step, error };
         let written = match self.base {
             Base::Snapshot => self.write_items(file, true, &mut progress).map_err(step("rdbSaveRio")),
-            Base::Commands { seal } => {
-                self.write_commands(file, path, seal, &mut progress).map_err(step("write"))
-            }
+            Base::Commands { seal } => self.write_commands(file, path, seal, &mut progress).map_err(step("write")),
         };
         let synced = written.and_then(|file| file.sync_all().map_err(step("fsync")));
         if synced.is_err() {

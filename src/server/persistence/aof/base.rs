@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::super::rdb::{KeyDelay, REPORT_BYTES, REPORT_KEYS, Sink, Snapshot, create};
 use super::increment::seals_path;
-use crate::aof::rewrite::Writer;
 use crate::aof::Sealing;
+use crate::aof::rewrite::Writer;
 
 /// A sum for so many bytes.
 const SEAL_EVERY: u64 = 1 << 20;
