@@ -36,7 +36,7 @@ const fn on_change(directives: &'static [&'static str], effect: Effect) -> Rule 
 
 /// In the order in which effects are applied: first those that may be refused.
 const RULES: &[Rule] = &[
-    on_change(&["tls-port", "tls-replication", "tls-cluster", "appendonly", "activedefrag"], refuse_what_is_not_built),
+    on_change(&["tls-port", "tls-replication", "tls-cluster", "activedefrag"], refuse_what_is_not_built),
     on_change(&["maxclients"], raise_file_limit),
     on_change(&["dir"], enter_dir),
     on_change(&["dir", "dbfilename", "save", "file-lock", "port"], lock_files),
@@ -97,6 +97,8 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    on_change(&["appendonly"], Server::switch_aof),
+    on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 
@@ -141,7 +143,6 @@ fn refuse_what_is_not_built(srv: &mut Server) -> Result<(), String> {
     let config = &srv.config;
     let asked = [
         (config.tls_port != 0 || config.tls_replication || config.tls_cluster, "TLS"),
-        (config.appendonly, "The append only file"),
         (config.activedefrag, "Active defragmentation"),
     ];
     match asked.iter().find(|(wanted, _)| *wanted) {

@@ -32,7 +32,7 @@ impl Server {
     pub fn shutdown(&mut self, how: Shutdown) -> Result<(), String> {
         signals::set_stopping(true);
         log::warn!("User requested shutdown...");
-        self.kill_save_child();
+        self.kill_child();
         let save = match how.saving {
             Saving::ByConfig => !self.config.save.is_empty(),
             Saving::Yes => true,
@@ -53,6 +53,13 @@ impl Server {
                 }
                 log::warn!("Exiting all the same, as asked.");
             }
+        }
+        if let Err(error) = self.finish_aof()
+            && !how.force
+        {
+            log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+            signals::set_stopping(false);
+            return Err(error);
         }
         if let Some(path) = super::startup::pidfile(&self.config, self.config.daemonize) {
             log::info!("Removing the pid file.");

@@ -39,7 +39,7 @@ pub enum Kind {
 pub struct FsyncState {
     /// The `upto` of the last fsync that succeeded.
     pub synced_upto: u64,
-    /// The errno of the last fsync, 0 when it succeeded.
+    /// The errno of the last fsync that failed since [`Bio::forget_fsync_error`], 0 when none did.
     pub errno: i32,
 }
 
@@ -116,9 +116,13 @@ impl Bio {
 
     /// How far the file is on disk, and whether the last attempt failed.
     pub fn fsync_state(&self) -> FsyncState {
-        // The errno first: it is stored last, so a zero stands for an offset at least this new.
         let errno = FSYNC_ERRNO.load(Ordering::Acquire);
         FsyncState { synced_upto: SYNCED_UPTO.load(Ordering::Acquire), errno }
+    }
+
+    /// The error has been dealt with.
+    pub fn forget_fsync_error(&self) {
+        FSYNC_ERRNO.store(0, Ordering::Release);
     }
 
     /// Waits until everything handed over so far is done. For shutdown, and before an AOF file is replaced.
@@ -146,12 +150,15 @@ impl Job {
                 let errno = fsync(&fd);
                 if errno == 0 {
                     SYNCED_UPTO.store(upto, Ordering::Release);
+                } else {
+                    // It stays until somebody has seen it: a later success does not bring back what this one lost.
+                    FSYNC_ERRNO.store(errno, Ordering::Release);
                 }
-                FSYNC_ERRNO.store(errno, Ordering::Release);
             }
             Job::Close { fd, fsync: flush } => {
-                if flush {
-                    FSYNC_ERRNO.store(fsync(&fd), Ordering::Release);
+                let errno = if flush { fsync(&fd) } else { 0 };
+                if errno != 0 {
+                    FSYNC_ERRNO.store(errno, Ordering::Release);
                 }
             }
             Job::Drop { what, objects, bytes } => {

@@ -141,6 +141,14 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "    List elements of so many bytes have a node of their own, in lists that",
         "    become long from now on. 0 is the default of 1gb.",
     ]),
+    sub("AOF-FLUSH-SLEEP", 3..=3, knobs::aof_flush_sleep, &[
+        "AOF-FLUSH-SLEEP <microseconds>",
+        "    The server sleeps so long before each write to the append only file.",
+    ]),
+    sub("LOADAOF", 2..=2, load_aof, &[
+        "LOADAOF",
+        "    Writes what is left to the append only file, empties the server and loads it.",
+    ]),
     sub("RELOAD", 2..=usize::MAX, reload, &[
         "RELOAD [option ...]",
         "    Saves the data, empties the server and loads what was saved. NOSAVE and",
@@ -268,6 +276,12 @@ fn reload(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         }
     }
     srv.debug_reload(save, flush)?;
+    call.reply.ok();
+    Ok(())
+}
+
+fn load_aof(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.debug_load_aof()?;
     call.reply.ok();
     Ok(())
 }
