@@ -21,6 +21,9 @@ mod config;
 #[path = "server/connection.rs"]
 mod connection;
 
+#[path = "server/debug.rs"]
+mod debug;
+
 #[path = "server/evict.rs"]
 mod evict;
 

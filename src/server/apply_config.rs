@@ -49,6 +49,14 @@ const RULES: &[Rule] = &[
         crash::set_enabled(srv.config.crash_log_enabled);
         Ok(())
     }),
+    on_change(&["use-exit-on-panic"], |srv| {
+        crash::set_exit_on_panic(srv.config.use_exit_on_panic);
+        Ok(())
+    }),
+    rule(&["watchdog-period"], |srv| {
+        srv.feed_watchdog();
+        Ok(())
+    }),
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], shrink_to_limit),
     rule(
