@@ -303,6 +303,10 @@ impl Server {
         if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
             return;
         }
+        // Served beside its own script: what it sends comes after that.
+        if self.hosting.caller == Some(slot) {
+            return self.clients.read_again(slot);
+        }
         if client.partial.is_some() && self.wants_big_read(slot) {
             return self.read_big(slot);
         }
@@ -315,12 +319,11 @@ impl Server {
                 self.stats.net_input_bytes += n as u64;
                 let more = n == buffer.len() || client.flags.has(Flags::READ_CLOSED);
                 self.consume(slot, &mut buffer[..n]);
-                if more {
-                    if self.wants_big_read(slot) {
-                        self.read_big(slot);
-                    } else {
-                        self.clients.read_again(slot);
-                    }
+                // A short read may have opened a closed TCP window: the rest of a large bulk is there at once.
+                if self.wants_big_read(slot) {
+                    self.read_big(slot);
+                } else if more {
+                    self.clients.read_again(slot);
                 }
             }
             Ok(Moved::WouldBlock) => {}
@@ -362,15 +365,19 @@ impl Server {
         wanted >= client.input.len() + BIG_REST && !client.flags.has(Flags::STOPPED)
     }
 
-    /// Reads the rest of a large bulk into the connection's own buffer, as much of it as is there. The buffer grows
-    /// with what arrives: a promise alone reserves nothing.
+    /// Reads the rest of a large bulk into the connection's own buffer, all of it that is there: whoever asks for this
+    /// client's memory later in the turn finds what was sent before the question. The buffer grows with what arrives:
+    /// a promise alone reserves nothing.
     fn read_big(&mut self, slot: usize) {
         let mut left = BIG_READ_MAX;
         let mut ended = Ok(Moved::Bytes(0));
-        while left > 0 && self.wants_big_read(slot) && matches!(ended, Ok(Moved::Bytes(_))) {
+        while left > 0 && matches!(ended, Ok(Moved::Bytes(_))) {
             let client = &mut self.clients[slot];
             let before = client.input.len();
-            let missing = client.partial.as_ref().map_or(0, |partial| partial.wanted()) - before;
+            let missing = client.partial.as_ref().map_or(0, |partial| partial.wanted()).saturating_sub(before);
+            if missing == 0 {
+                break;
+            }
             client.make_room(missing.min(READ_SIZE));
             let room = (client.input.capacity() - before).min(missing).min(left);
             ended = client.stream.read_more(&mut client.input, room);

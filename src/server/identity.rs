@@ -13,8 +13,6 @@ use crate::sys::clock::Clock;
 
 pub struct Identity {
     pub run_id: RunId,
-    /// The replication id that a master without a past has.
-    pub replid: RunId,
     pub started: Millis,
     pub started_mono_us: u64,
     /// How the program was called.
@@ -33,7 +31,6 @@ impl Identity {
         let program = argv.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
         Identity {
             run_id: RunId::random(rng),
-            replid: RunId::random(rng),
             started: clock.now(),
             started_mono_us: clock.mono_us(),
             executable: std::env::current_exe().map(text).unwrap_or_else(|_| program.clone()),

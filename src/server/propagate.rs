@@ -76,7 +76,7 @@ impl Feed {
 impl Server {
     /// Whether anybody replays operations.
     pub(super) fn propagates(&self) -> bool {
-        self.persistence.aof.is_fed()
+        self.persistence.aof.is_fed() || self.replication.is_fed()
     }
 
     /// Hands a unit's operations on, and forgets them.
@@ -86,6 +86,9 @@ impl Server {
         }
         if self.persistence.aof.is_fed() {
             self.persistence.aof.feed(ops, wrap, self.clock.now(), self.config.aof_timestamp_enabled);
+        }
+        if self.replication.is_fed() {
+            self.feed_replicas(ops, wrap);
         }
         ops.clear();
     }

@@ -11,7 +11,7 @@ use crate::base::histogram::Histogram;
 use crate::call::Args;
 use crate::call::args::word_of;
 use crate::command::FAMILIES;
-use crate::command::spec::{DataHandler, Spec};
+use crate::command::spec::{DataHandler, Spec, WRITE};
 use crate::server::commands::{SERVER_FAMILIES, ServerHandler};
 use crate::sys::clock::ticks_to_ns;
 
@@ -43,6 +43,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether an append only file may hold it: what changes data, and what says where and together with what. The
+    /// replay refuses all others.
+    pub fn belongs_in_aof(&self) -> bool {
+        let frames = ["select", "multi", "exec", "discard"].contains(&self.spec.name);
+        frames || matches!(self.run, Run::Data(_)) || self.spec.flags.has(WRITE)
+    }
+
     fn set_name(&mut self, name: &[u8]) {
         self.name = name.to_ascii_lowercase();
         self.word = word_of(&self.name);
@@ -198,14 +205,23 @@ impl Registry {
     pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
         match self.find(lower_case(args.name_word()), args.get(0)) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
-            Some(id) => self.lookup_within(id, args),
+            Some(id) => self.lookup_within(id, args.opt(1)),
+            None => Err(Unknown::Command),
+        }
+    }
+
+    /// [`Registry::lookup`] for whoever has the first two words of a request.
+    pub fn find(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match self.command(name) {
+            Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
+            Some(id) => self.lookup_within(id, first),
             None => Err(Unknown::Command),
         }
     }
 
     #[inline(never)]
-    fn lookup_within(&self, container: RowId, args: Args<'_>) -> Result<RowId, Unknown> {
-        match args.opt(1) {
+    fn lookup_within(&self, container: RowId, first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match first {
             Some(name) => self.subcommand(container, name).ok_or(Unknown::Subcommand(container)),
             None => Ok(container),
         }

@@ -127,6 +127,7 @@ impl World {
             "lazyfree-lazy-expire" => settings.lazy_expire = value == "yes",
             "maxmemory-policy" => self.ks.access.lfu = value.ends_with("lfu"),
             "list-max-listpack-size" => settings.limits.list_max_listpack_size = value.parse().expect("a number"),
+            "zset-max-listpack-entries" => settings.limits.zset_max_listpack_entries = value.parse().expect("a number"),
             _ => panic!("the world has no {directive}"),
         }
     }

@@ -26,7 +26,8 @@ fn assert_books(dict: &Dict) {
     let lens: Vec<usize> = dict.table.iter().map(|h| dict.record(h).len(dict.has_payloads)).collect();
     let large: Vec<usize> = lens.iter().copied().filter(|&len| len > SMALL_MAX).collect();
     let small: usize = lens.iter().filter(|&&len| len <= SMALL_MAX).map(|&len| Blocks::class_size(len)).sum();
-    assert_eq!((dict.large_blocks, dict.large_bytes), (large.len(), large.iter().sum()));
+    let held = large.iter().map(|len| len + 24).sum();
+    assert_eq!((dict.large.count(), dict.large.bytes()), (large.len(), held));
     match &dict.arena {
         Some(arena) => assert_eq!((dict.small_bytes, arena.used_bytes(), arena.large_blocks()), (0, small, 0)),
         None => assert_eq!(dict.small_bytes, small),

@@ -4,6 +4,7 @@
 //! set of effects. *Counterpart in C Redis:* `multi.c`.
 
 use super::{ServerCommand, ServerHandler};
+use crate::call::effects::Replicate;
 use crate::call::{Args, Call, Caller, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
 use crate::server::Server;
@@ -152,6 +153,8 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         srv.remember_keys(slot, row, Args::of(&argv));
     }
     srv.exec.in_transaction = false;
+    // The transaction is replayed by what its commands did.
+    call.fx.replicate = Replicate::Rewritten;
     srv.stats.nested_ticks += srv.exec.last_ticks().wrapping_sub(began);
     Ok(())
 }

@@ -312,7 +312,7 @@ impl Loader {
                 Item::ResizeDb { keys, .. } => srv.ks.dbs[self.db].entries.reserve(keys as usize),
                 Item::EmptyKey { key } => {
                     self.empty += 1;
-                    log::warn!("Skipping the empty key '{}'", key.escape_ascii());
+                    log::warn!("Loading the RDB, skipping empty key: {}", key.escape_ascii());
                 }
                 Item::Unsupported { key, code, .. } => {
                     return Err(Stop::Unfit(format!(

@@ -20,7 +20,7 @@ use crate::sys::{crash, kernel, process, signals, title};
 
 pub use arguments::Asked;
 pub use files::lock_data;
-pub use open::{open_tcp, pidfile};
+pub use open::{build, open_tcp, pidfile};
 
 /// Runs a server as the command line says; returns the exit code.
 pub fn main() -> i32 {

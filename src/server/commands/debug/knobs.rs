@@ -21,8 +21,9 @@ pub(super) fn assert(srv: &mut Server, _: &mut Call<'_>) -> CmdResult {
 }
 
 pub(super) fn change_replid(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    srv.identity.replid = RunId::random(&mut srv.ks.rng);
-    log::info!("The replication id was changed by DEBUG CHANGE-REPL-ID: {}", srv.identity.replid);
+    let id = RunId::random(&mut srv.ks.rng);
+    srv.replication.ids.change(id);
+    log::info!("The replication id was changed by DEBUG CHANGE-REPL-ID: {id}");
     call.reply.ok();
     Ok(())
 }

@@ -45,8 +45,8 @@ struct Seals {
 pub(in crate::server::persistence) struct LoadedSums {
     /// The sum over all of its bytes.
     pub chain: Chain,
-    /// Bytes of the side file that hold; `None`: there is none.
-    pub side_bytes: Option<u64>,
+    /// Bytes of the side file that hold.
+    pub side_bytes: u64,
 }
 
 /// The side file of an append only file.
@@ -64,7 +64,9 @@ impl Increment {
         // What was left of an older file of this name would contradict the new one.
         remove_if_there(&seals_path(&increment.path))?;
         if seal {
-            increment.begin_seals(Chain::default())?;
+            let mut file = create(&seals_path(&increment.path))?;
+            file.write_all(&HEADER)?;
+            increment.seals = Some(Seals { file, chain: Chain::new(), pending: Vec::new() });
         }
         Ok(increment)
     }
@@ -75,27 +77,15 @@ impl Increment {
         let file = open(&path)?;
         let size = file.metadata()?.len();
         let mut increment = Increment { file, path, size, sync_asked: size, seals: None };
-        let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) else {
-            return Ok(increment);
-        };
-        match side_bytes {
-            Some(bytes) => {
-                let file = open(&seals_path(&increment.path))?;
-                // A record that was cut off would put those behind it in the wrong place.
-                file.set_len(bytes)?;
-                increment.seals = Some(Seals { file, chain, pending: Vec::new() });
-            }
-            None => increment.begin_seals(chain)?,
+        // A file without sums was written by somebody else, who may come back to it. The next rewrite begins one with.
+        if let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) {
+            let file = open(&seals_path(&increment.path))?;
+            // A record that was cut off would put those behind it in the wrong place.
+            file.set_len(side_bytes)?;
+            increment.seals = Some(Seals { file, chain, pending: Vec::new() });
+            increment.write_seals();
         }
-        increment.write_seals();
         Ok(increment)
-    }
-
-    fn begin_seals(&mut self, chain: Chain) -> io::Result<()> {
-        let mut file = create(&seals_path(&self.path))?;
-        file.write_all(&HEADER)?;
-        self.seals = Some(Seals { file, chain, pending: Vec::new() });
-        Ok(())
     }
 
     /// Appends a group of whole commands. On an error nothing of it is in the file, or `Half` says how much is.

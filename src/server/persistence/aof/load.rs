@@ -126,8 +126,8 @@ impl Server {
     ) -> Result<Option<LoadedSums>, Stop> {
         let side = if begin == 0 { self.read_sums(path)? } else { None };
         let mut reader = Reader::new(file, begin);
-        if begin == 0 {
-            reader = reader.verified(Verifier::new(side.clone().unwrap_or_default()));
+        if let Some(sums) = &side {
+            reader = reader.verified(Verifier::new(sums.clone()));
         }
         let mut replay = Replay::new(self, part.before, begin, part.serve);
         let end = loop {
@@ -156,16 +156,17 @@ impl Server {
         let torn = end.map(|fault: Fault| fault.offset).or_else(|| replay.open_transaction().map(|_| reader.offset()));
         let lost = matches!(sealed, Some(Sealed::Lost { .. }));
         if torn.is_none() && !lost {
-            let side_bytes = side.map(|sums| sums.bytes_up_to(reader.offset()));
-            return Ok(reader.into_verifier().map(|verifier| LoadedSums { chain: verifier.chain(), side_bytes }));
+            let end = reader.offset();
+            let known = side.zip(reader.into_verifier());
+            return Ok(
+                known.map(|(sums, verifier)| LoadedSums { chain: verifier.chain(), side_bytes: sums.bytes_up_to(end) })
+            );
         }
         let valid = replay.open_transaction().or(torn).unwrap_or(reader.offset());
         self.cut_tail(part, path, valid)?;
-        if begin > 0 {
-            return Ok(None);
-        }
+        let Some(sums) = side else { return Ok(None) };
         let chain = chain_over(path).map_err(|error| Stop::Unfit(format!("{}: {}", path.display(), reason(&error))))?;
-        Ok(Some(LoadedSums { chain, side_bytes: side.map(|sums| sums.bytes_up_to(valid)) }))
+        Ok(Some(LoadedSums { chain, side_bytes: sums.bytes_up_to(valid) }))
     }
 
     /// The sums beside a file, where they are to be looked at and are there.
