@@ -13,16 +13,12 @@ use crate::server::persistence::aof::Promise;
 use crate::server::registry::{RowId, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
+// From the batch to the handler it is all one function, so that nothing is handed on through memory.
+#[inline(always)]
 pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     let (row, args) = match ahead.row(&srv.registry, args) {
         Ok(found) => found,
-        Err(unknown) => {
-            let error = unknown_command(srv, unknown, args);
-            let before = reply.len();
-            begin_reply_mode(srv, slot);
-            refuse(srv, slot, None, &error, reply);
-            return apply_reply_mode(srv, slot, before, reply);
-        }
+        Err(unknown) => return refuse_unknown(srv, slot, unknown, args, reply),
     };
     let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
@@ -36,6 +32,15 @@ pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, rep
         return srv.run_unit(row, args, caller, reply, fx);
     }
     dispatch_gated(srv, slot, row, args, reply, fx);
+}
+
+#[cold]
+fn refuse_unknown(srv: &mut Server, slot: usize, unknown: Unknown, args: Args<'_>, reply: &mut ReplyBuf) {
+    let error = unknown_command(srv, unknown, args);
+    let before = reply.len();
+    begin_reply_mode(srv, slot);
+    refuse(srv, slot, None, &error, reply);
+    apply_reply_mode(srv, slot, before, reply);
 }
 
 #[cold]
@@ -176,7 +181,7 @@ fn clip(bytes: &[u8], max: usize) -> &[u8] {
 
 impl Server {
     /// One request on behalf of a client: the call, and what follows from it.
-    #[inline]
+    #[inline(always)]
     pub fn run_unit(
         &mut self,
         row: RowId,
