@@ -97,6 +97,7 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["replica-read-only", "replica-serve-stale-data"], |srv| {
         srv.refresh_replica_alarms();
+        srv.refresh_wants();
         Ok(())
     }),
     rule(&["maxmemory-clients", "maxmemory"], |srv| {
