@@ -45,6 +45,9 @@ mod migrate;
 #[path = "server/persistence.rs"]
 mod persistence;
 
+#[path = "server/replication.rs"]
+mod replication;
+
 #[path = "server/runbook_a.rs"]
 mod runbook_a;
 

@@ -184,6 +184,7 @@ impl Server {
         let replication = &mut self.replication;
         let Some(saved) = saved else {
             replication.backlog.deactivate();
+            replication.backlog.restart_at(0);
             return;
         };
         if replication.is_replica() {
@@ -195,7 +196,9 @@ impl Server {
         } else {
             replication.ids.resume_as_master(&saved);
             replication.backlog.rebase(saved.offset);
+            replication.replicas.restart_ttl(self.clock.now());
         }
+        self.refresh_wants();
     }
 
     fn link_settings(&self) -> Settings {
