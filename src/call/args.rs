@@ -27,6 +27,18 @@ impl<'a> Args<'a> {
         Args::new(argv.bytes(), argv.spans())
     }
 
+    /// The first eight bytes of the command's name as a number, zeros behind a shorter one.
+    #[inline]
+    pub fn name_word(self) -> u64 {
+        let name = self.spans[0];
+        // What stands behind the name is read with it and masked out.
+        match self.buf[name.at as usize..].first_chunk() {
+            Some(bytes) if name.len < 8 => u64::from_le_bytes(*bytes) & ((1 << (8 * name.len)) - 1),
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => word_of(name.of(self.buf)),
+        }
+    }
+
     /// The same arguments, with the hash of the one behind the name, which is a key.
     #[inline]
     pub fn with_key_hash(self, key_hash: Option<NonZeroU64>) -> Args<'a> {
@@ -89,9 +101,26 @@ impl<'a> Args<'a> {
     }
 }
 
+/// Up to eight first bytes of a text as a number.
+pub fn word_of(text: &[u8]) -> u64 {
+    text.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_of_a_name_is_the_same_wherever_it_stands() {
+        for name in [b"".as_slice(), b"g", b"get", b"exists", b"getrange", b"zremrangebyscore"] {
+            for behind in [b"".as_slice(), b"x", b"some more bytes"] {
+                let mut argv = Argv::from_args(&[name]);
+                assert_eq!(Args::of(&argv).name_word(), word_of(name));
+                argv.push(behind);
+                assert_eq!(Args::of(&argv).name_word(), word_of(name));
+            }
+        }
+    }
 
     #[test]
     fn only_the_very_argument_has_the_hash_that_came_along() {

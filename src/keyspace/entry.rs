@@ -603,6 +603,18 @@ mod tests {
         check(entry.view());
         cell.set_access(7);
         assert_eq!((entry.access(), entry.stamp()), (7, stamp));
+        // With a stamp where there was none, or the other way round, all else is the same.
+        let other = if stamp.is_some() { None } else { Some(Stamp { deadline: Millis(5), record: 9 }) };
+        let size = restamped_len(entry, other);
+        let mut block = vec![0u64; size.div_ceil(8)];
+        let at = NonNull::new(block.as_mut_ptr().cast::<u8>()).unwrap();
+        // SAFETY: as above; the first block is not looked at any more.
+        let (copy, mut cell) = unsafe {
+            write_restamped(at, entry, other);
+            (EntryRef::from_ptr(at), EntryCell::from_ptr(at))
+        };
+        assert_eq!((copy.key(), copy.stamp(), copy.access(), copy.block_len()), (key, other, 7, size));
+        check(copy.view());
         drop(cell.take_outside());
     }
 

@@ -49,6 +49,14 @@ const RULES: &[Rule] = &[
         crash::set_enabled(srv.config.crash_log_enabled);
         Ok(())
     }),
+    on_change(&["use-exit-on-panic"], |srv| {
+        crash::set_exit_on_panic(srv.config.use_exit_on_panic);
+        Ok(())
+    }),
+    rule(&["watchdog-period"], |srv| {
+        srv.feed_watchdog();
+        Ok(())
+    }),
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], shrink_to_limit),
     rule(
@@ -89,6 +97,7 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["replica-read-only", "replica-serve-stale-data"], |srv| {
         srv.refresh_replica_alarms();
+        srv.refresh_wants();
         Ok(())
     }),
     rule(&["maxmemory-clients", "maxmemory"], |srv| {
@@ -110,6 +119,10 @@ const RULES: &[Rule] = &[
         Ok(())
     }),
     on_change(&["appendonly"], Server::switch_aof),
+    on_change(&["aof-disable-auto-gc"], |srv| {
+        srv.remove_history();
+        Ok(())
+    }),
     on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];

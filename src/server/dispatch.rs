@@ -14,20 +14,12 @@ use crate::server::persistence::aof::Promise;
 use crate::server::registry::{RowId, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
+// From the batch to the handler it is all one function, so that nothing is handed on through memory.
+#[inline(always)]
 pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
     let (row, args) = match ahead.row(&srv.registry, args) {
         Ok(found) => found,
-        Err(unknown) => {
-            let error = unknown_command(srv, unknown, args);
-            let before = reply.len();
-            begin_reply_mode(srv, slot);
-            let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
-            refuse(srv, slot, None, &error, reply);
-            if is_replica {
-                srv.refuse_reply_to_replica(slot, None, before, reply);
-            }
-            return apply_reply_mode(srv, slot, before, reply);
-        }
+        Err(unknown) => return refuse_unknown(srv, slot, unknown, args, reply),
     };
     let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits() || srv.only_reads_here(row);
     let client = &mut srv.clients[slot];
@@ -41,6 +33,19 @@ pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, rep
         return srv.run_unit(row, args, caller, reply, fx);
     }
     dispatch_gated(srv, slot, row, args, reply, fx);
+}
+
+#[cold]
+fn refuse_unknown(srv: &mut Server, slot: usize, unknown: Unknown, args: Args<'_>, reply: &mut ReplyBuf) {
+    let error = unknown_command(srv, unknown, args);
+    let before = reply.len();
+    begin_reply_mode(srv, slot);
+    let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
+    refuse(srv, slot, None, &error, reply);
+    if is_replica {
+        srv.refuse_reply_to_replica(slot, None, before, reply);
+    }
+    apply_reply_mode(srv, slot, before, reply);
 }
 
 #[cold]
@@ -193,7 +198,7 @@ impl Server {
 
 impl Server {
     /// One request on behalf of a client: the call, and what follows from it.
-    #[inline]
+    #[inline(always)]
     pub fn run_unit(
         &mut self,
         row: RowId,

@@ -5,7 +5,7 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Counts, Replicate, Targets, Touched};
-use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Garbage, Origin, Wants};
+use crate::call::{Args, Call, Caller, ClientRef, CmdError, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::command::spec::TOUCHES_ARBITRARY_KEYS;
 use crate::config::AppendFsync;
 use crate::resp::ReplyBuf;
@@ -65,13 +65,14 @@ impl Exec {
 
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    #[inline]
+    #[inline(always)]
     pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
         self.call_again(row, args, caller, None, reply, fx);
     }
 
     /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
     /// came.
+    #[inline(always)]
     pub fn call_again(
         &mut self,
         row: RowId,
@@ -92,10 +93,7 @@ impl Server {
         };
         let failed = result.is_err();
         if let Err(error) = result {
-            let message = error.message();
-            reply.truncate(start);
-            reply.error(&message);
-            self.stats.count_error(&message);
+            self.reply_error(&error, start, reply);
         }
         let now = ticks();
         let spent = now.wrapping_sub(began);
@@ -122,6 +120,15 @@ impl Server {
         if spent >= self.exec.slow_ticks {
             self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
+    }
+
+    /// The handler's error in place of what it wrote.
+    #[cold]
+    fn reply_error(&mut self, error: &CmdError, start: usize, reply: &mut ReplyBuf) {
+        let message = error.message();
+        reply.truncate(start);
+        reply.error(&message);
+        self.stats.count_error(&message);
     }
 
     /// Runs a command of the append only file: nobody listens, nothing is counted.
@@ -167,6 +174,9 @@ impl Server {
     fn drain(&mut self, row: RowId, args: Args<'_>, caller: Caller, fx: &mut Effects) {
         if let Some(block) = fx.block.take() {
             self.block_client(row, args, caller, block);
+        }
+        if caller.origin != Origin::Master && self.is_writable_replica() {
+            self.remember_own_keys(&fx.touched);
         }
         self.exec.current = Some(caller.client);
         let scattered = self.registry.row(row).spec.flags.has(TOUCHES_ARBITRARY_KEYS);
@@ -219,7 +229,10 @@ impl Server {
         self.exec.promises = self.persistence.aof.is_on() && self.config.appendfsync == AppendFsync::Always;
         self.exec.wants = Wants {
             ops: self.propagates(),
-            touched: !self.watch.is_empty() || !self.blocking.is_empty() || self.tracking.listens(),
+            touched: !self.watch.is_empty()
+                || !self.blocking.is_empty()
+                || self.tracking.listens()
+                || self.is_writable_replica(),
             events: self.wanted_events(),
         };
     }

@@ -9,6 +9,7 @@
 
 use crate::base::histogram::Histogram;
 use crate::call::Args;
+use crate::call::args::word_of;
 use crate::command::FAMILIES;
 use crate::command::spec::{DataHandler, Spec, WRITE};
 use crate::server::commands::{SERVER_FAMILIES, ServerHandler};
@@ -30,7 +31,7 @@ pub struct Row {
     pub run: Run,
     /// The name under which clients call it: lower case, without the container. Changed by `set_name` only.
     pub name: Vec<u8>,
-    /// Its beginning, as [`word_of`] has it.
+    /// Its first bytes, see [`word_of`].
     word: u64,
     pub container: Option<RowId>,
     pub subcommands: Vec<RowId>,
@@ -51,7 +52,7 @@ impl Row {
 
     fn set_name(&mut self, name: &[u8]) {
         self.name = name.to_ascii_lowercase();
-        self.word = word_of(name);
+        self.word = word_of(&self.name);
     }
 
     /// Whether a name of the same length is the same behind the word.
@@ -92,25 +93,6 @@ pub enum Unknown {
 
 /// How many bytes of a name are in its word.
 const WORD: usize = 8;
-
-/// The first bytes of a name in lower case, zeros behind them. Together with the length it is the name, if that has no
-/// more bytes.
-#[inline]
-fn word_of(name: &[u8]) -> u64 {
-    // Parts that overlap say the same there.
-    let word = if let Some(all) = name.first_chunk() {
-        u64::from_le_bytes(*all)
-    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        u64::from(first) | u64::from(last) << (8 * (name.len() - 4))
-    } else if let (Some(first), Some(last)) = (name.first(), name.last()) {
-        let half = name.len() / 2;
-        u64::from(*first) | u64::from(name[half]) << (8 * half) | u64::from(*last) << (8 * (name.len() - 1))
-    } else {
-        0
-    };
-    lower_case(word)
-}
 
 /// Eight ASCII letters at once. Other bytes stay what they are.
 #[inline]
@@ -197,9 +179,13 @@ impl Registry {
     }
 
     /// The top-level command of this name.
-    #[inline]
     pub fn command(&self, name: &[u8]) -> Option<RowId> {
-        let word = word_of(name);
+        self.find(lower_case(word_of(name)), name)
+    }
+
+    /// The top-level command of this name, which begins with `word` in lower case.
+    #[inline(always)]
+    fn find(&self, word: u64, name: &[u8]) -> Option<RowId> {
         let mut at = place(word, name.len());
         loop {
             let entry = self.index[at];
@@ -215,9 +201,9 @@ impl Registry {
     }
 
     /// The row that a request means: the command, or the container's subcommand.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
-        match self.command(args.get(0)) {
+        match self.find(lower_case(args.name_word()), args.get(0)) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
             Some(id) => self.lookup_within(id, args.opt(1)),
             None => Err(Unknown::Command),
@@ -225,7 +211,7 @@ impl Registry {
     }
 
     /// [`Registry::lookup`] for whoever has the first two words of a request.
-    pub fn find(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
+    pub fn lookup_words(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
         match self.command(name) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
             Some(id) => self.lookup_within(id, first),

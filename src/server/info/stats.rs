@@ -20,7 +20,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("latest_fork_usec", facts(srv).latest_fork_us),
         ("total_forks", srv.stats.total_forks),
         ("migrate_cached_sockets", srv.migrations.len() as u64),
-        ("slave_expires_tracked_keys", 0),
+        ("slave_expires_tracked_keys", srv.replication.own.len() as u64),
         ("active_defrag_hits", 0),
         ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0),

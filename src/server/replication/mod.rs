@@ -16,7 +16,7 @@ use crate::server::propagate::{Feed, Wrap};
 pub mod master;
 pub mod replica;
 
-pub use replica::Follow;
+pub use replica::{Follow, OwnKeys};
 
 #[derive(Debug)]
 pub struct Replication {
@@ -30,6 +30,8 @@ pub struct Replication {
     pub follow: Option<Box<Follow>>,
     /// What the snapshot told, until the master is followed.
     resume_at_start: Option<Resume>,
+    /// What clients of a writable replica have made and nobody else will end.
+    pub own: OwnKeys,
     /// This server is a replica, or will be one as soon as everything is loaded.
     replica: bool,
     feed: Feed,
@@ -47,6 +49,7 @@ impl Replication {
             master: master::Master::default(),
             follow: None,
             resume_at_start: None,
+            own: OwnKeys::default(),
             replica: false,
             feed: Feed::default(),
             scratch: Vec::new(),

@@ -8,6 +8,7 @@
 //! *Counterpart in C Redis:* `replicationSetMaster`, `replicationUnsetMaster`, the replica's half of
 //! `replicationCron`.
 
+mod own;
 mod receive;
 mod stream;
 mod tell;
@@ -24,6 +25,7 @@ use crate::server::Server;
 use crate::server::blocking::Unblock;
 use crate::server::client::Flags;
 use crate::server::gates::Alarm;
+pub use own::OwnKeys;
 use receive::Receiving;
 use way::{Conn, Input};
 
@@ -127,6 +129,9 @@ impl Server {
     /// Brings everything that depends on the role in line with it.
     pub fn role_changed(&mut self) {
         self.replication.replica = self.replication.follow.is_some();
+        if !self.replication.replica {
+            self.replication.own.clear();
+        }
         self.refresh_replica_alarms();
         self.refresh_hidden();
         self.refresh_wants();
@@ -153,6 +158,7 @@ impl Server {
 
     /// Part of cron: timeouts, retries, acknowledgements.
     pub(in crate::server) fn replica_cron(&mut self) {
+        self.expire_own_keys();
         let now = self.clock.now();
         let Some(follow) = &mut self.replication.follow else { return };
         follow.link.tick(now);

@@ -220,6 +220,7 @@ impl Server {
             self.stop_aof();
         }
         self.drop_replicas();
+        self.replication.own.clear();
         self.replication.backlog.deactivate();
     }
 
