@@ -75,6 +75,11 @@ impl Server {
         Ok(())
     }
 
+    /// How long the end waits for replicas still, in milliseconds; None while there is none to come.
+    pub fn shutdown_in_ms(&self) -> Option<i64> {
+        self.turn.lingering.as_ref().map(|lingering| lingering.deadline.since(self.clock.now()))
+    }
+
     fn replicas_have_all(&self) -> bool {
         self.replication.replicas.all_have(self.replication.backlog.offset())
     }

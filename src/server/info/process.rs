@@ -55,6 +55,9 @@ pub fn server(srv: &Server, out: &mut Text) {
         ("io_threads_active", &0),
     ];
     out.lines(lines);
+    if let Some(left) = srv.shutdown_in_ms() {
+        out.line("shutdown_in_milliseconds", left);
+    }
     listeners(srv, out);
 }
 
