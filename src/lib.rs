@@ -4,6 +4,7 @@
 //! thread; the kernel side (`sys`, `net`) knows nothing of Redis; `server` joins the two. ARCHITECTURE.md holds
 //! the map, the invariants and the order in which to read.
 
+pub mod aof;
 pub mod base;
 pub mod call;
 pub mod command;
@@ -15,7 +16,9 @@ pub mod pubsub;
 pub mod rdb;
 pub mod repl;
 pub mod resp;
+pub mod script;
 pub mod server;
 pub mod sys;
+pub mod tools;
 pub mod tracking;
 pub mod value;

@@ -15,4 +15,5 @@ pub mod millis;
 pub mod num;
 pub mod quote;
 pub mod rng;
+pub mod sha1;
 pub mod units;

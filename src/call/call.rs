@@ -4,7 +4,7 @@
 //! (`call.modified`, `call.fx`). *Counterpart in C Redis:* `client *c` as command procedures use it.
 
 use crate::base::millis::Millis;
-use crate::call::effects::Replicate;
+use crate::call::effects::{Replicate, Targets};
 use crate::call::{Args, BlockOn, CmdError, Effects, Event};
 use crate::resp::{Argv, ReplyBuf};
 
@@ -103,7 +103,15 @@ impl<'a> Call<'a> {
     pub fn replicate_argv(&mut self, argv: Argv) {
         self.fx.replicate = Replicate::Rewritten;
         if self.fx.wants.ops {
-            self.fx.ops.push(crate::call::effects::Op { db: self.caller.db, argv });
+            self.fx.ops.push(self.caller.db, Targets::ALL, Args::of(&argv).iter());
+        }
+    }
+
+    /// The command goes to replicas as it came, although it changed nothing: PUBLISH.
+    pub fn tell_replicas(&mut self) {
+        self.fx.replicate = Replicate::Rewritten;
+        if self.fx.wants.ops {
+            self.fx.ops.push(self.caller.db, Targets::REPLICAS, self.args.iter());
         }
     }
 

@@ -7,8 +7,9 @@
 //! *Counterpart in C Redis:* `alsoPropagate`, `signalModifiedKey`, `notifyKeyspaceEvent`, `server.dirty`.
 
 use crate::base::millis::Millis;
+use crate::base::num;
 use crate::call::DbId;
-use crate::resp::Argv;
+use crate::resp::{Argv, encode};
 
 /// Who listens, asked once per unit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,11 +137,101 @@ pub enum Replicate {
     Rewritten,
 }
 
-/// One operation to replay.
+/// Who replays an operation, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Targets(u8);
+
+impl Targets {
+    pub const AOF: Targets = Targets(1);
+    pub const REPLICAS: Targets = Targets(2);
+    pub const ALL: Targets = Targets(3);
+
+    #[inline]
+    pub fn has(self, other: Targets) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// Operations to replay, in order: requests, encoded one behind the other as they will be written.
+#[derive(Debug, Default)]
+pub struct Ops {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
 #[derive(Debug)]
-pub struct Op {
+struct Mark {
+    db: DbId,
+    to: Targets,
+    /// Where in the bytes it ends; it begins where the one before it ends.
+    end: usize,
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Op<'a> {
     pub db: DbId,
-    pub argv: Argv,
+    pub to: Targets,
+    /// The encoded request.
+    pub bytes: &'a [u8],
+}
+
+/// Memory for operations beyond this is not kept from one unit to the next.
+const OPS_KEPT: usize = 64 * 1024;
+
+impl Ops {
+    #[inline]
+    pub fn push<'a>(&mut self, db: DbId, to: Targets, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+        encode::request(&mut self.bytes, args);
+        self.marks.push(Mark { db, to, end: self.bytes.len() });
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.marks.clear();
+        self.bytes.clear();
+        if self.bytes.capacity() > OPS_KEPT {
+            self.bytes = Vec::new();
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Op<'_>> {
+        let mut start = 0;
+        self.marks.iter().map(move |mark| {
+            let bytes = &self.bytes[start..mark.end];
+            start = mark.end;
+            Op { db: mark.db, to: mark.to, bytes }
+        })
+    }
+}
+
+impl<'a> Op<'a> {
+    /// The arguments. For whoever looks at what was recorded; what is replayed is the bytes.
+    pub fn args(self) -> Vec<&'a [u8]> {
+        let mut rest = self.bytes;
+        let line = |rest: &mut &'a [u8]| {
+            let end = rest.iter().position(|byte| *byte == b'\r').expect("an encoded request");
+            let n = num::parse_u64(&rest[1..end]).expect("an encoded length") as usize;
+            *rest = &rest[end + 2..];
+            n
+        };
+        let count = line(&mut rest);
+        let argument = |_| {
+            let len = line(&mut rest);
+            let (arg, behind) = rest.split_at(len);
+            rest = &behind[2..];
+            arg
+        };
+        (0..count).map(argument).collect()
+    }
 }
 
 /// Something to be freed on another thread.
@@ -158,7 +249,7 @@ pub struct Effects {
     pub wants: Wants,
     /// Changes to the data set, as `rdb_changes_since_last_save` counts them.
     pub dirty: u64,
-    pub ops: Vec<Op>,
+    pub ops: Ops,
     pub replicate: Replicate,
     pub touched: Vec<Touched>,
     pub events: Vec<Notice>,
@@ -193,27 +284,40 @@ impl Effects {
     /// Records an operation that the command brings with it (a lazy expiry's DEL).
     pub fn also(&mut self, db: DbId, args: &[&[u8]]) {
         if self.wants.ops {
-            self.ops.push(Op { db, argv: Argv::from_args(args) });
+            self.ops.push(db, Targets::ALL, args.iter().copied());
         }
     }
 
+    #[inline]
     pub fn notify(&mut self, db: DbId, event: Event, key: &[u8]) {
         if self.wants.events.has(event.class) {
-            self.events.push(Notice { event, db, key: key.into() });
+            self.note_event(db, event, key);
         }
     }
 
+    // Apart, so that a change which nobody listens to costs no call.
+    #[inline(never)]
+    fn note_event(&mut self, db: DbId, event: Event, key: &[u8]) {
+        self.events.push(Notice { event, db, key: key.into() });
+    }
+
+    #[inline]
     pub fn touch(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
-            self.touched.push(Touched { db, key: key.into(), expired: false });
+            self.note_touched(db, key, false);
         }
     }
 
     /// As [`Effects::touch`], of a key whose time was over.
     pub fn touch_expired(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
-            self.touched.push(Touched { db, key: key.into(), expired: true });
+            self.note_touched(db, key, true);
         }
+    }
+
+    #[inline(never)]
+    fn note_touched(&mut self, db: DbId, key: &[u8], expired: bool) {
+        self.touched.push(Touched { db, key: key.into(), expired });
     }
 
     pub fn swap(&mut self, first: DbId, second: DbId) {

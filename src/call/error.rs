@@ -25,6 +25,8 @@ pub enum CmdError {
     ReadOnly,
     NoReplicas,
     MisconfRdb,
+    /// The append only file cannot be written: the system's words for why.
+    MisconfAof(&'static str),
     ExecAbort,
     NestedMulti,
     WrongPass,
@@ -80,6 +82,9 @@ impl CmdError {
             }
             CmdError::InvalidExpire(name) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command").into_bytes());
+            }
+            CmdError::MisconfAof(why) => {
+                return Cow::Owned(format!("MISCONF Errors writing to the AOF file: {why}").into_bytes());
             }
             CmdError::Text(text) => return Cow::Borrowed(text),
         };

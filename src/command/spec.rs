@@ -67,6 +67,10 @@ flags! {
     17, ALLOW_BUSY, "allow_busy";
 }
 
+/// Finds keys that no argument names, and may meet overdue ones among them. Their removals are no transaction. COMMAND
+/// does not show this flag.
+pub const TOUCHES_ARBITRARY_KEYS: Flags = Flags(1 << 20);
+
 impl Flags {
     pub const NONE: Flags = Flags(0);
 

@@ -333,6 +333,96 @@ impl Drop for Blocks {
     }
 }
 
+/// Blocks of any size from the global allocator that are freed with their owner: a ring of them is kept, so that who
+/// drops a million small blocks and a large one frees the large one and walks nothing else.
+#[derive(Default)]
+pub struct LargeBlocks {
+    first: Option<NonNull<Link>>,
+    count: usize,
+    bytes: usize,
+}
+
+/// What stands in front of such a block.
+struct Link {
+    next: NonNull<Link>,
+    prev: NonNull<Link>,
+    /// Bytes of the block, the link left out.
+    size: usize,
+}
+
+// SAFETY: the blocks are owned, and only `&mut self` methods touch them.
+unsafe impl Send for LargeBlocks {}
+
+impl LargeBlocks {
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes taken from the global allocator.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A block of so many bytes at a multiple of 8, uninitialised.
+    #[cold]
+    pub fn alloc(&mut self, size: usize) -> NonNull<u8> {
+        let layout = linked_layout(size);
+        // SAFETY: the layout has a size.
+        let link: NonNull<Link> = allocated(unsafe { alloc(layout) }, layout).cast();
+        let (next, prev) = match self.first {
+            // SAFETY: the first of the ring is alive, and nobody else holds a reference to a link.
+            Some(first) => (first, unsafe { first.as_ref() }.prev),
+            None => (link, link),
+        };
+        // SAFETY: the memory is fresh and large enough; `next` and `prev` are alive or the link itself.
+        unsafe {
+            link.write(Link { next, prev, size });
+            (*next.as_ptr()).prev = link;
+            (*prev.as_ptr()).next = link;
+        }
+        self.first = Some(link);
+        self.count += 1;
+        self.bytes += layout.size();
+        // SAFETY: the block begins behind the link, within the same memory.
+        unsafe { link.add(1) }.cast()
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `block` came from `alloc` of this very object, has not been freed since, and is not used any more.
+    #[cold]
+    pub unsafe fn free(&mut self, block: NonNull<u8>) {
+        // SAFETY: a link stands in front of every block that `alloc` gave.
+        let link: NonNull<Link> = unsafe { block.cast::<Link>().sub(1) };
+        // SAFETY: as above; its neighbours are alive, or it is its own neighbour.
+        let layout = unsafe {
+            let Link { next, prev, size } = link.read();
+            (*next.as_ptr()).prev = prev;
+            (*prev.as_ptr()).next = next;
+            self.first = (next != link).then_some(next);
+            linked_layout(size)
+        };
+        self.count -= 1;
+        self.bytes -= layout.size();
+        // SAFETY: allocated in `alloc` with this layout.
+        unsafe { dealloc(link.as_ptr().cast(), layout) }
+    }
+}
+
+impl Drop for LargeBlocks {
+    fn drop(&mut self) {
+        while let Some(first) = self.first {
+            // SAFETY: the first of the ring is alive, and its owner, who is gone, uses none of the blocks any more.
+            unsafe { self.free(first.add(1).cast()) }
+        }
+    }
+}
+
+fn linked_layout(size: usize) -> Layout {
+    large_layout(size_of::<Link>() + size)
+}
+
 /// The first bytes of a page.
 #[derive(Clone, Copy)]
 #[repr(C)]

@@ -4,9 +4,9 @@
 //! operation but the move to an arena (below) takes bounded time, whatever the dict holds.
 //! *Does not know:* Redis, what a payload means, encodings.
 //! *Invariants:* every handle of the table points at a record that `write_record` filled; a record's block has
-//! `Blocks::class_size` of the record's length. Without an arena every block comes from the global allocator; with
-//! one, records of up to [`SMALL_MAX`] bytes come from it and larger ones still from the global allocator, so that
-//! dropping walks the records only if there are such.
+//! `Blocks::class_size` of the record's length. Records of more than [`SMALL_MAX`] bytes are `large` from the first one
+//! on, and freed with it; others come from the global allocator, or from the arena once there is one. So dropping walks
+//! the records only while there is no arena.
 //! *Counterpart in C Redis:* the `dict` of `sds` under `OBJ_ENCODING_HT`, three allocations a field.
 //!
 //! # A record
@@ -28,7 +28,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::blocks::{Blocks, SMALL_MAX};
+use super::blocks::{Blocks, LargeBlocks, SMALL_MAX};
 use super::table::{self, Handle, Slot, Table, TableStats};
 use crate::base::hash::HashSeed;
 use crate::base::rng::Rng;
@@ -49,8 +49,7 @@ pub struct Dict {
     arena: Option<Box<Blocks>>,
     /// Bytes in blocks of up to `SMALL_MAX` from the global allocator.
     small_bytes: usize,
-    large_bytes: usize,
-    large_blocks: usize,
+    large: LargeBlocks,
     /// The classes of small blocks ever used, a bit each.
     classes: u64,
     has_payloads: bool,
@@ -78,8 +77,7 @@ impl Dict {
             seed,
             arena: None,
             small_bytes: 0,
-            large_bytes: 0,
-            large_blocks: 0,
+            large: LargeBlocks::default(),
             classes: 0,
             has_payloads,
         }
@@ -246,17 +244,16 @@ impl Dict {
     /// Heap bytes held.
     pub fn memory(&self) -> usize {
         let arena = self.arena.as_ref().map_or(0, |blocks| size_of::<Blocks>() + blocks.held_bytes());
-        self.table.memory_usage() + arena + self.small_bytes + self.large_bytes
+        self.table.memory_usage() + arena + self.small_bytes + self.large.bytes()
     }
 
     /// About how many calls of `free` it takes to drop the dict.
     pub fn free_effort(&self) -> usize {
-        let table = 1 + self.table.bucket_count() / 1024;
-        match &self.arena {
-            None => table + self.len(),
-            Some(_) if self.large_blocks > 0 => table + self.len(),
-            Some(blocks) => table + blocks.held_bytes() / (32 * PAGE),
-        }
+        let small = match &self.arena {
+            None => self.len() - self.large.count(),
+            Some(blocks) => blocks.held_bytes() / (32 * PAGE),
+        };
+        self.table.free_effort() + small + self.large.count()
     }
 
     /// Figures for DEBUG HTSTATS-KEY.
@@ -306,9 +303,7 @@ impl Dict {
     fn allocate(&mut self, len: usize) -> NonNull<u8> {
         let size = Blocks::class_size(len);
         if len > SMALL_MAX {
-            self.large_bytes += size;
-            self.large_blocks += 1;
-            return allocate_globally(size);
+            return self.large.alloc(size);
         }
         if let Some(arena) = &mut self.arena {
             return arena.alloc(len);
@@ -324,14 +319,14 @@ impl Dict {
         let len = unsafe { Record::of(handle_of(at)) }.len(self.has_payloads);
         let size = Blocks::class_size(len);
         if len > SMALL_MAX {
-            self.large_bytes -= size;
-            self.large_blocks -= 1;
-        } else if let Some(arena) = &mut self.arena {
+            // SAFETY: so long a record came from `large`; nobody uses it any more.
+            return unsafe { self.large.free(at) };
+        }
+        if let Some(arena) = &mut self.arena {
             // SAFETY: with an arena every small block is of the arena; nobody uses it any more.
             return unsafe { arena.free(at, len) };
-        } else {
-            self.small_bytes -= size;
         }
+        self.small_bytes -= size;
         // SAFETY: allocated by `allocate_globally` for this size: a record keeps its class while it is overwritten.
         unsafe { dealloc(at.as_ptr(), layout(size)) }
     }
@@ -367,13 +362,13 @@ impl Dict {
 
 impl Drop for Dict {
     fn drop(&mut self) {
-        if self.arena.is_some() && self.large_blocks == 0 {
+        if self.arena.is_some() {
             return;
         }
         for handle in self.table.iter() {
             // SAFETY: each record is visited once, before its block is freed, and never read again.
             let len = unsafe { Record::of(handle) }.len(self.has_payloads);
-            if self.arena.is_none() || len > SMALL_MAX {
+            if len <= SMALL_MAX {
                 // SAFETY: such a block was allocated globally with the size of its class.
                 unsafe { dealloc(pointer_of(handle).as_ptr(), layout(Blocks::class_size(len))) }
             }

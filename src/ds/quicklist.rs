@@ -536,10 +536,13 @@ impl Quicklist {
         }
     }
 
-    /// Heap bytes.
+    /// Heap bytes. Of many nodes some are asked: whoever asks may be about to delete the list, in no time.
     pub fn memory(&self) -> usize {
-        let nodes: usize = self.nodes.iter().map(Node::capacity).sum();
-        nodes
+        const SAMPLES: usize = 64;
+        let count = self.nodes.len();
+        let step = count.div_ceil(SAMPLES).max(1);
+        let sampled: usize = (0..count).step_by(step).map(|i| self.nodes[i].capacity()).sum();
+        sampled * count / count.div_ceil(step).max(1)
             + self.nodes.capacity() * std::mem::size_of::<Node>()
             + self.tail.capacity() * std::mem::size_of::<u32>()
             + std::mem::size_of::<Quicklist>()

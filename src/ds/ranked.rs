@@ -158,13 +158,12 @@ impl Ranked {
 
     /// Heap bytes, the struct itself left out.
     pub fn memory(&self) -> usize {
-        self.table.memory_usage() + self.records.memory() + self.tree.memory().0
+        self.table.memory_usage() + self.records.memory() + self.tree.memory()
     }
 
     /// About how many frees it takes to drop it.
     pub fn free_effort(&self) -> usize {
-        let records = if self.records.needs_walk() { self.len() } else { self.records.memory() >> 19 };
-        self.tree.memory().1 + records + self.table.bucket_count() / 1024
+        self.tree.blocks() + self.records.free_effort(self.len()) + self.table.free_effort()
     }
 
     /// See [`Table::hold_back_resize`].

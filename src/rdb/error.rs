@@ -45,8 +45,20 @@ pub enum RdbErrorKind {
     /// The first byte of a text is of no known form.
     BadTextForm(u8),
     BadCompression(LzfError),
-    /// What is wrong with a listpack or ziplist.
-    BadPacked(&'static str),
+    /// What is wrong with a value.
+    BadValue(&'static str),
+    /// What is wrong with the bytes of a listpack, a ziplist or the like.
+    BadForm {
+        value: &'static str,
+        form: &'static str,
+        reason: &'static str,
+    },
+    /// What is wrong with the elements in it, whose bytes are sound.
+    BadElements {
+        value: &'static str,
+        form: &'static str,
+        reason: &'static str,
+    },
     /// A quicklist node that is neither plain nor packed.
     BadNodeForm(u64),
     /// A collection without elements, where none may be.
@@ -87,7 +99,11 @@ impl fmt::Display for RdbErrorKind {
             LengthOutOfRange(len) => write!(f, "the length {len} is out of range here"),
             BadTextForm(form) => write!(f, "a string begins with the unknown form {form}"),
             BadCompression(error) => write!(f, "{error}"),
-            BadPacked(reason) => write!(f, "{reason}"),
+            BadValue(reason) => write!(f, "{reason}"),
+            BadForm { value, form, reason } => write!(f, "{value} {form} integrity check failed: {reason}"),
+            BadElements { value, form, reason } => {
+                write!(f, "{value} {form} integrity check failed: a {form} with {reason}")
+            }
             BadNodeForm(form) => write!(f, "a list node is of the unknown form {form}"),
             EmptyValue => write!(f, "a collection has no elements"),
             BadModuleData(reason) => write!(f, "data of a module: {reason}"),

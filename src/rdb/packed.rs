@@ -89,6 +89,9 @@ pub(super) fn zipmap(bytes: &[u8], mut each: impl FnMut(&[u8])) -> Checked<()> {
         return Err("a zipmap has no header or no end");
     };
     let (mut rest, mut count) = (elements, 0);
+    if rest.is_empty() {
+        return Err("it has no elements");
+    }
     while !rest.is_empty() {
         let damaged = "a zipmap element is damaged";
         let field_len = zipmap_length(&mut rest).ok_or(damaged)?;
@@ -109,7 +112,8 @@ pub(super) fn zipmap(bytes: &[u8], mut each: impl FnMut(&[u8])) -> Checked<()> {
 
 fn zipmap_length(rest: &mut &[u8]) -> Option<usize> {
     match take_byte(rest)? {
-        254 => Some(u32::from_le_bytes(take_u32(rest)?) as usize),
+        // A length that one byte can hold is never written in five.
+        254 => Some(u32::from_le_bytes(take_u32(rest)?) as usize).filter(|&len| len >= 254),
         END => None,
         short => Some(usize::from(short)),
     }

@@ -1,8 +1,9 @@
-//! The wire: requests in ([`request`]), replies out ([`reply`]).
+//! The wire: requests in ([`request`]) and out ([`encode`]), replies out ([`reply`]).
 //!
 //! *Does not know:* commands, keys, sockets. Bytes come in as slices and leave as bytes.
 //! *Counterpart in C Redis:* the parsing and reply halves of `networking.c`.
 
+pub mod encode;
 pub mod reply;
 pub mod request;
 

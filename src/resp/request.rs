@@ -13,6 +13,10 @@
 //! An inline line with quotes is decoded in place: decoding never makes it longer. As that cannot be done twice, such a
 //! line is never parsed ahead of a command that may stop its client.
 
+mod strict;
+
+pub use strict::{STRICT_MAX, StrictEnd, parse_strict};
+
 use crate::base::num;
 use crate::base::quote;
 
@@ -79,6 +83,11 @@ impl Batch {
     pub fn spans(&self, command: Parsed) -> &[Span] {
         &self.spans[command.first as usize..(command.first + command.count) as usize]
     }
+
+    /// Arguments of all commands together.
+    pub fn arg_count(&self) -> usize {
+        self.spans.len()
+    }
 }
 
 /// What is known of a command whose rest has not arrived. Offsets count from the command's first byte.
@@ -104,6 +113,23 @@ impl Partial {
     /// Bytes, counted from the command's first, that must be there before parsing can get on; a hint for reading.
     pub fn wanted(&self) -> usize {
         self.at as usize + self.bulk_len.map_or(1, |n| n as usize + 2)
+    }
+
+    /// Keeps what has been cut, `spans[first..]` included, of a command that starts at `start`.
+    fn save(start: usize, first: usize, cut: Cut, spans: &mut Vec<Span>) -> Box<Partial> {
+        let base = start as u32;
+        Box::new(Partial {
+            spans: spans.drain(first..).map(|s| Span { at: s.at - base, ..s }).collect(),
+            args_left: cut.args_left,
+            bulk_len: cut.bulk_len,
+            at: (cut.at - start) as u32,
+        })
+    }
+
+    /// Goes on where [`Partial::save`] was, with a command that starts at `start` now.
+    fn resume(&self, start: usize, spans: &mut Vec<Span>) -> Cut {
+        spans.extend(self.spans.iter().map(|s| Span { at: s.at + start as u32, ..*s }));
+        Cut { at: start + self.at as usize, args_left: self.args_left, bulk_len: self.bulk_len }
     }
 }
 
@@ -234,11 +260,14 @@ enum Header {
 fn header(buf: &[u8], at: usize) -> Header {
     let rest = &buf[at + 1..];
     // One or two digits are nearly all headers there are.
-    if rest.len() >= 3 && rest[0].is_ascii_digit() && rest[1] == b'\r' {
-        return Header::Number((rest[0] - b'0') as i64, at + 4);
-    }
-    if rest.len() >= 4 && (b'1'..=b'9').contains(&rest[0]) && rest[1].is_ascii_digit() && rest[2] == b'\r' {
-        return Header::Number((rest[0] - b'0') as i64 * 10 + (rest[1] - b'0') as i64, at + 5);
+    if let Some([first, second, third, _]) = rest.first_chunk() {
+        let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
+        if tens <= 9 && *second == b'\r' {
+            return Header::Number(tens as i64, at + 4);
+        }
+        if (1..=9).contains(&tens) && ones <= 9 && *third == b'\r' {
+            return Header::Number(tens as i64 * 10 + ones as i64, at + 5);
+        }
     }
     let window = &rest[..rest.len().min(INLINE_MAX)];
     match window.iter().position(|&b| b == b'\r') {
@@ -269,10 +298,7 @@ fn multibulk(
 ) -> Step {
     let first = spans.len();
     let mut cut = match partial.take() {
-        Some(p) => {
-            spans.extend(p.spans.iter().map(|s| Span { at: s.at + start as u32, ..*s }));
-            Cut { at: start + p.at as usize, args_left: p.args_left, bulk_len: p.bulk_len }
-        }
+        Some(before) => before.resume(start, spans),
         None => match count_header(buf, start, limits) {
             Ok(cut) => cut,
             Err(step) => return step,
@@ -284,13 +310,7 @@ fn multibulk(
     if cut.args_left == 0 {
         return Step::Command { end: cut.at };
     }
-    let base = start as u32;
-    *partial = Some(Box::new(Partial {
-        spans: spans.drain(first..).map(|s| Span { at: s.at - base, ..s }).collect(),
-        args_left: cut.args_left,
-        bulk_len: cut.bulk_len,
-        at: (cut.at - start) as u32,
-    }));
+    *partial = Some(Partial::save(start, first, cut, spans));
     Step::NeedMore
 }
 
@@ -351,8 +371,9 @@ fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usi
         Header::NotYet { seen } if seen > INLINE_MAX => Err(ProtocolError::TooBigBulkString),
         Header::NotYet { .. } => Ok(None),
         Header::Bad => Err(ProtocolError::InvalidBulk),
-        // A buffer is addressed by 32 bits, so 4 GiB is the end whatever the parameter says.
-        Header::Number(n, _) if n < 0 || n as u64 > limits.max_bulk || n >= u32::MAX as i64 / 2 => {
+        // Less than nothing is too much as well. A buffer is addressed by 32 bits, so 4 GiB is the end whatever the
+        // parameter says.
+        Header::Number(n, _) if n as u64 > limits.max_bulk || n as u64 >= u32::MAX as u64 / 2 => {
             Err(ProtocolError::InvalidBulk)
         }
         Header::Number(n, _) if n > UNAUTH_BULK && !limits.authenticated => Err(ProtocolError::UnauthenticatedBulk),

@@ -36,7 +36,7 @@ const fn on_change(directives: &'static [&'static str], effect: Effect) -> Rule 
 
 /// In the order in which effects are applied: first those that may be refused.
 const RULES: &[Rule] = &[
-    on_change(&["tls-port", "tls-replication", "tls-cluster", "appendonly", "activedefrag"], refuse_what_is_not_built),
+    on_change(&["tls-port", "tls-replication", "tls-cluster", "activedefrag"], refuse_what_is_not_built),
     on_change(&["maxclients"], raise_file_limit),
     on_change(&["dir"], enter_dir),
     on_change(&["dir", "dbfilename", "save", "file-lock", "port"], lock_files),
@@ -47,6 +47,14 @@ const RULES: &[Rule] = &[
     rule(&["loglevel"], set_log_level),
     on_change(&["crash-log-enabled"], |srv| {
         crash::set_enabled(srv.config.crash_log_enabled);
+        Ok(())
+    }),
+    on_change(&["use-exit-on-panic"], |srv| {
+        crash::set_exit_on_panic(srv.config.use_exit_on_panic);
+        Ok(())
+    }),
+    rule(&["watchdog-period"], |srv| {
+        srv.feed_watchdog();
         Ok(())
     }),
     rule(&["maxmemory"], set_memory_alarm),
@@ -97,6 +105,12 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    on_change(&["appendonly"], Server::switch_aof),
+    on_change(&["aof-disable-auto-gc"], |srv| {
+        srv.remove_history();
+        Ok(())
+    }),
+    on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 
@@ -141,7 +155,6 @@ fn refuse_what_is_not_built(srv: &mut Server) -> Result<(), String> {
     let config = &srv.config;
     let asked = [
         (config.tls_port != 0 || config.tls_replication || config.tls_cluster, "TLS"),
-        (config.appendonly, "The append only file"),
         (config.activedefrag, "Active defragmentation"),
     ];
     match asked.iter().find(|(wanted, _)| *wanted) {

@@ -11,6 +11,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::Server;
 use super::client::Flags;
+use super::persistence::aof::Promise;
+use super::propagate::Wrap;
 use super::registry::RowId;
 use crate::base::millis::Millis;
 use crate::call::{Args, BlockOn, Caller, ClientRef, DbId, Effects, WaitFor};
@@ -205,15 +207,19 @@ impl Server {
         let mut reply = self.take_reply(slot);
         let mut fx = Effects::default();
         self.exec.start_timing();
+        let start = reply.len();
         self.call_again(blocked.row, Args::of(&blocked.argv), caller, Some(key), &mut reply, &mut fx);
         let still_waits = fx.block.take().is_some();
+        if self.exec.promises && !fx.ops.is_empty() {
+            self.persistence.aof.promise(Promise { client: who, start, end: reply.len() });
+        }
         self.give_reply(slot, reply);
         self.clients[slot].blocked = Some(blocked);
         if !still_waits {
             self.release(who);
         }
         self.settle_counts(&mut fx);
-        self.drain_server_side(&mut fx);
+        self.drain_as(Wrap::Several, &mut fx);
     }
 
     /// Ends waits whose time is up.

@@ -25,6 +25,7 @@ use crate::resp::{Argv, Batch, Partial, Proto, ProtocolError, ReplyBuf};
 use crate::server::Server;
 use crate::server::blocking::Blocked;
 use crate::server::dispatch;
+use crate::server::look_ahead::{Ahead, LookAhead};
 use crate::server::registry::RowId;
 use crate::server::track::Caching;
 
@@ -250,6 +251,7 @@ const KEPT_INPUT_MIN: usize = 32 * 1024;
 pub struct Buffers {
     read: Vec<u8>,
     batch: Batch,
+    ahead: LookAhead,
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
@@ -261,6 +263,7 @@ impl Buffers {
         Buffers {
             read: vec![0; READ_SIZE],
             batch: Batch::default(),
+            ahead: LookAhead::default(),
             replies: Vec::new(),
             replies_stay: false,
             fx: Effects::default(),
@@ -300,6 +303,10 @@ impl Server {
         if client.flags.has(Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0)) {
             return;
         }
+        // Served beside its own script: what it sends comes after that.
+        if self.hosting.caller == Some(slot) {
+            return self.clients.read_again(slot);
+        }
         if client.partial.is_some() && self.wants_big_read(slot) {
             return self.read_big(slot);
         }
@@ -312,12 +319,11 @@ impl Server {
                 self.stats.net_input_bytes += n as u64;
                 let more = n == buffer.len() || client.flags.has(Flags::READ_CLOSED);
                 self.consume(slot, &mut buffer[..n]);
-                if more {
-                    if self.wants_big_read(slot) {
-                        self.read_big(slot);
-                    } else {
-                        self.clients.read_again(slot);
-                    }
+                // A short read may have opened a closed TCP window: the rest of a large bulk is there at once.
+                if self.wants_big_read(slot) {
+                    self.read_big(slot);
+                } else if more {
+                    self.clients.read_again(slot);
                 }
             }
             Ok(Moved::WouldBlock) => {}
@@ -359,15 +365,19 @@ impl Server {
         wanted >= client.input.len() + BIG_REST && !client.flags.has(Flags::STOPPED)
     }
 
-    /// Reads the rest of a large bulk into the connection's own buffer, as much of it as is there. The buffer grows
-    /// with what arrives: a promise alone reserves nothing.
+    /// Reads the rest of a large bulk into the connection's own buffer, all of it that is there: whoever asks for this
+    /// client's memory later in the turn finds what was sent before the question. The buffer grows with what arrives:
+    /// a promise alone reserves nothing.
     fn read_big(&mut self, slot: usize) {
         let mut left = BIG_READ_MAX;
         let mut ended = Ok(Moved::Bytes(0));
-        while left > 0 && self.wants_big_read(slot) && matches!(ended, Ok(Moved::Bytes(_))) {
+        while left > 0 && matches!(ended, Ok(Moved::Bytes(_))) {
             let client = &mut self.clients[slot];
             let before = client.input.len();
-            let missing = client.partial.as_ref().map_or(0, |partial| partial.wanted()) - before;
+            let missing = client.partial.as_ref().map_or(0, |partial| partial.wanted()).saturating_sub(before);
+            if missing == 0 {
+                break;
+            }
             client.make_room(missing.min(READ_SIZE));
             let room = (client.input.capacity() - before).min(missing).min(left);
             ended = client.stream.read_more(&mut client.input, room);
@@ -413,7 +423,7 @@ impl Server {
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut reply = self.take_reply(slot);
         self.exec.start_timing();
-        dispatch::dispatch(self, slot, Args::of(argv), &mut reply, &mut fx);
+        dispatch::dispatch(self, slot, Ahead::default(), Args::of(argv), &mut reply, &mut fx);
         self.settle_counts(&mut fx);
         self.exec.buffers.fx = fx;
         self.give_reply(slot, reply);
@@ -427,6 +437,7 @@ impl Server {
     /// have been dealt with.
     fn process(&mut self, slot: usize, buf: &mut [u8]) -> usize {
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
+        let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut partial = self.clients[slot].partial.take();
         let mut reply = self.take_reply(slot);
@@ -436,11 +447,9 @@ impl Server {
         loop {
             let limits = self.request_limits(slot);
             let progress = request::parse(buf, at, &mut partial, limits, &mut batch);
-            if batch.len() > 1 {
-                dispatch::prefetch(self, slot, buf, &batch);
-            }
+            ahead.look(&self.registry, &self.ks.db(self.clients[slot].db).entries, buf, &batch);
             at = progress.consumed;
-            if let Some(end) = self.run_batch(slot, buf, &batch, &mut reply, &mut fx) {
+            if let Some(end) = self.run_batch(slot, buf, &batch, &ahead, &mut reply, &mut fx) {
                 // What was parsed ahead is parsed again when the client may go on.
                 partial = None;
                 at = end;
@@ -458,6 +467,7 @@ impl Server {
         }
         self.settle_counts(&mut fx);
         self.exec.buffers.batch = batch;
+        self.exec.buffers.ahead = ahead;
         self.exec.buffers.fx = fx;
         self.clients[slot].partial = partial;
         self.give_reply(slot, reply);
@@ -470,13 +480,14 @@ impl Server {
         slot: usize,
         buf: &[u8],
         batch: &Batch,
+        ahead: &LookAhead,
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) -> Option<usize> {
         for i in 0..batch.len() {
             let command = batch.command(i);
             let args = Args::new(buf, batch.spans(command));
-            dispatch::dispatch(self, slot, args, reply, fx);
+            dispatch::dispatch(self, slot, ahead.of(i), args, reply, fx);
             // What the command pushed to its own client follows its reply.
             self.own_messages(slot, reply);
             let client = &self.clients[slot];

@@ -65,8 +65,14 @@ impl Server {
         }
     }
 
-    /// Waits for events, at most so long, and deals with them.
+    /// Waits for events, at most so long, and deals with them and with what is due.
     pub(super) fn turn_once(&mut self, timeout_us: u64) {
+        self.serve_events(timeout_us);
+        self.on_timers();
+    }
+
+    /// Waits for events, at most so long, and deals with them.
+    pub(super) fn serve_events(&mut self, timeout_us: u64) {
         let mut ready = std::mem::take(&mut self.turn.ready);
         if self.turn.awake_since != 0 {
             self.turn.busy_ticks += ticks().wrapping_sub(self.turn.awake_since);
@@ -86,7 +92,6 @@ impl Server {
             let Some(slot) = self.clients.next_reader() else { break };
             self.read_client(slot);
         }
-        self.on_timers();
     }
 
     fn on_ready(&mut self, event: Ready) {
@@ -149,6 +154,8 @@ impl Server {
         if self.tracking.prefixes.has_pending() {
             self.broadcast_invalidations();
         }
+        // What replies promise is on disk before they leave.
+        self.flush_aof(false);
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
         self.free_closing();
@@ -245,7 +252,7 @@ impl Server {
     }
 
     /// Lets a connection in, or tells it why not.
-    fn admit(&mut self, mut stream: Stream) {
+    pub(super) fn admit(&mut self, mut stream: Stream) {
         if self.clients.len() >= self.config.maxclients as usize {
             stream.write_farewell(b"-ERR max number of clients reached\r\n");
             self.stats.rejected_connections += 1;

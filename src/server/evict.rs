@@ -129,7 +129,7 @@ impl Server {
 
     /// Of it, what does not count towards `maxmemory`: buffers of replicas and of the append only file.
     pub fn mem_not_counted_for_evict(&self) -> usize {
-        0
+        self.persistence.aof.buffer_memory()
     }
 
     /// Bytes above the limit.

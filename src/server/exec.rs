@@ -4,16 +4,19 @@
 //! effects: propagation, watchers, notifications, blocked clients, garbage. *Invariant:* nobody else runs a handler.
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
-use crate::call::effects::{Op, Replicate, Touched};
-use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Garbage, Origin, Wants};
+use crate::call::effects::{Counts, Replicate, Targets, Touched};
+use crate::call::{Args, Call, Caller, ClientRef, CmdError, CmdResult, Effects, Garbage, Origin, Wants};
+use crate::command::spec::TOUCHES_ARBITRARY_KEYS;
+use crate::config::AppendFsync;
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::Buffers;
 use crate::server::gates::Alarm;
 use crate::server::observation::Done;
+use crate::server::propagate::Wrap;
 use crate::server::registry::{RowId, Run};
 use crate::sys::bio::Job;
-use crate::sys::clock::{ticks, ticks_to_ns};
+use crate::sys::clock::ticks;
 
 /// State of execution that outlives a call.
 #[derive(Default)]
@@ -29,6 +32,10 @@ pub struct Exec {
     pub reading: usize,
     /// A call that takes so many ticks or more is told to whoever watches; see [`Server::refresh_observation`].
     pub slow_ticks: u64,
+    /// A reply to a change promises that it is on disk (`appendfsync always`).
+    pub promises: bool,
+    /// EXEC runs.
+    pub in_transaction: bool,
     /// `latency-tracking`.
     pub tracks_latency: bool,
     /// Whose unit is being drained; `None`: the server's own.
@@ -58,13 +65,14 @@ impl Exec {
 
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    #[inline]
+    #[inline(always)]
     pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
         self.call_again(row, args, caller, None, reply, fx);
     }
 
     /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
     /// came.
+    #[inline(always)]
     pub fn call_again(
         &mut self,
         row: RowId,
@@ -85,10 +93,7 @@ impl Server {
         };
         let failed = result.is_err();
         if let Err(error) = result {
-            let message = error.message();
-            reply.truncate(start);
-            reply.error(&message);
-            self.stats.count_error(&message);
+            self.reply_error(&error, start, reply);
         }
         let now = ticks();
         let spent = now.wrapping_sub(began);
@@ -103,10 +108,10 @@ impl Server {
             self.stats.commands_processed += 1;
         }
         if self.exec.tracks_latency && !parked {
-            entry.latencies.get_or_insert_default().record(ticks_to_ns(spent));
+            entry.durations.get_or_insert_default().record(spent);
         }
-        if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim && caller.origin != Origin::Master {
-            fx.ops.push(Op { db: caller.db, argv: args.to_argv() });
+        if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim {
+            fx.ops.push(caller.db, Targets::ALL, args.iter());
         }
         if !parked && let Some(wait) = fx.block.take() {
             // The answer is that there is nothing.
@@ -115,6 +120,42 @@ impl Server {
         if spent >= self.exec.slow_ticks {
             self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
+    }
+
+    /// The handler's error in place of what it wrote.
+    #[cold]
+    fn reply_error(&mut self, error: &CmdError, start: usize, reply: &mut ReplyBuf) {
+        let message = error.message();
+        reply.truncate(start);
+        reply.error(&message);
+        self.stats.count_error(&message);
+    }
+
+    /// Runs a command of the append only file: nobody listens, nothing is counted.
+    #[inline]
+    pub(super) fn replay(
+        &mut self,
+        row: RowId,
+        args: Args<'_>,
+        caller: Caller,
+        reply: &mut ReplyBuf,
+        fx: &mut Effects,
+    ) {
+        let start = reply.len();
+        let mut call = Call { args, caller, now: self.clock.now(), woken_by: None, reply, fx };
+        let result: CmdResult = match self.registry.row(row).run {
+            Run::Data(run) => run(&mut self.ks, &mut call),
+            Run::Server(run) => run(self, &mut call),
+        };
+        if let Err(error) = result {
+            reply.truncate(start);
+            reply.error(&error.message());
+        }
+        fx.block = None;
+        if !fx.is_quiet() {
+            self.drain_server_side(fx);
+        }
+        fx.counts = Counts::default();
     }
 
     /// Tells the rest of the server what a unit did. Everything in `fx` has been dealt with afterwards.
@@ -135,16 +176,22 @@ impl Server {
             self.block_client(row, args, caller, block);
         }
         self.exec.current = Some(caller.client);
-        self.drain_server_side(fx);
+        let scattered = self.registry.row(row).spec.flags.has(TOUCHES_ARBITRARY_KEYS);
+        self.drain_as(if scattered { Wrap::Never } else { Wrap::Several }, fx);
         self.exec.current = None;
     }
 
-    /// What follows from changes, whoever made them: a client, expiry, a timer.
+    /// What follows from changes that nobody made as one: expiry, eviction.
     pub fn drain_server_side(&mut self, fx: &mut Effects) {
+        self.drain_as(Wrap::Never, fx);
+    }
+
+    /// What follows from changes, whoever made them.
+    pub(super) fn drain_as(&mut self, wrap: Wrap, fx: &mut Effects) {
         let Effects { wants: _, dirty, ops, replicate: _, touched, events, block, garbage, counts: _, swapped } = fx;
         self.exec.dirty += std::mem::take(dirty);
         debug_assert!(block.is_none(), "only a client waits");
-        debug_assert!(ops.is_empty(), "nobody asked for operations");
+        self.propagate(ops, wrap);
         let (touched, events, swapped) = (std::mem::take(touched), std::mem::take(events), std::mem::take(swapped));
         for Garbage { what, objects, bytes } in garbage.drain(..) {
             self.bio.submit(Job::Drop { what, objects, bytes });
@@ -175,8 +222,9 @@ impl Server {
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes
     /// of the configuration change.
     pub fn refresh_wants(&mut self) {
+        self.exec.promises = self.persistence.aof.is_on() && self.config.appendfsync == AppendFsync::Always;
         self.exec.wants = Wants {
-            ops: false,
+            ops: self.propagates(),
             touched: !self.watch.is_empty() || !self.blocking.is_empty() || self.tracking.listens(),
             events: self.wanted_events(),
         };

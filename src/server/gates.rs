@@ -5,7 +5,7 @@
 //! client is in no special state. *Counterpart in C Redis:* the body of `processCommand`.
 
 use crate::call::{Args, CmdError};
-use crate::command::spec::{DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, NO_MULTI, READONLY, Spec, WRITE};
+use crate::command::spec::{ALLOW_BUSY, DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, NO_MULTI, READONLY, Spec, WRITE};
 use crate::resp::Proto;
 use crate::server::Server;
 use crate::server::client::Flags;
@@ -21,7 +21,8 @@ struct Visitor<'a> {
 
 type Gate = fn(&Visitor<'_>) -> Result<(), CmdError>;
 
-const GATES: &[Gate] = &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading, monitor];
+const GATES: &[Gate] =
+    &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading, busy, monitor];
 
 /// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Alarm {
     pub const LOADING: Alarm = Alarm(1 << 0);
     /// `maxmemory` is set.
     pub const MEMORY: Alarm = Alarm(1 << 1);
-    /// The last snapshot failed.
+    /// The last snapshot failed, or the append only file cannot be written.
     pub const DISK_ERROR: Alarm = Alarm(1 << 2);
     /// CLIENT PAUSE.
     pub const PAUSED: Alarm = Alarm(1 << 8);
@@ -39,6 +40,8 @@ impl Alarm {
     pub const CLIENT_MEMORY: Alarm = Alarm(1 << 10);
     /// Tracking clients have read more keys than `tracking-table-max-keys`.
     pub const TRACKING: Alarm = Alarm(1 << 9);
+    /// A script runs for long, and others are served beside it.
+    pub const BUSY: Alarm = Alarm(1 << 11);
 }
 
 /// Asks all gates.
@@ -80,7 +83,19 @@ fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
     let writes = v.spec.flags.has(WRITE) || v.spec.name == "ping";
-    if v.srv.exec.has_alarm(Alarm::DISK_ERROR) && writes { Err(CmdError::MisconfRdb) } else { Ok(()) }
+    if writes { writes_reach_disk(v.srv) } else { Ok(()) }
+}
+
+/// Whether what is written now would be lost, because files cannot be written.
+pub(super) fn writes_reach_disk(srv: &Server) -> Result<(), CmdError> {
+    if !srv.exec.has_alarm(Alarm::DISK_ERROR) {
+        return Ok(());
+    }
+    match srv.persistence.aof.error() {
+        _ if srv.snapshots_fail() => Err(CmdError::MisconfRdb),
+        Some(errno) => Err(CmdError::MisconfAof(errno.desc())),
+        None => Ok(()),
+    }
 }
 
 fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
@@ -106,6 +121,11 @@ fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
         "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
         v.spec.name
     )))
+}
+
+/// While a script runs for long, for those who are served beside it.
+fn busy(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if v.srv.exec.has_alarm(Alarm::BUSY) && !v.spec.flags.has(ALLOW_BUSY) { Err(CmdError::Busy) } else { Ok(()) }
 }
 
 fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {

@@ -13,11 +13,11 @@ use crate::sys::clock::Clock;
 
 pub struct Identity {
     pub run_id: RunId,
-    /// The replication id that a master without a past has.
-    pub replid: RunId,
     pub started: Millis,
     pub started_mono_us: u64,
-    /// How the program was called.
+    /// The command line.
+    pub argv: Vec<OsString>,
+    /// How the program was called; in a child: what it is there for.
     pub program: String,
     /// The absolute path of the program.
     pub executable: String,
@@ -32,8 +32,8 @@ impl Identity {
         let text = |p: PathBuf| p.to_string_lossy().into_owned();
         let program = argv.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
         Identity {
+            argv: argv.to_vec(),
             run_id: RunId::random(rng),
-            replid: RunId::random(rng),
             started: clock.now(),
             started_mono_us: clock.mono_us(),
             executable: std::env::current_exe().map(text).unwrap_or_else(|_| program.clone()),

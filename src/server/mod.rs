@@ -19,12 +19,16 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod look_ahead;
 pub mod memory;
 pub mod notify;
 pub mod observation;
 pub mod pause;
 pub mod persistence;
+pub mod propagate;
 pub mod registry;
+pub mod replication;
+pub mod session;
 pub mod shutdown;
 pub mod startup;
 pub mod stats;
@@ -50,6 +54,8 @@ use observation::Observation;
 use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
+use replication::Replication;
+use session::Hosting;
 use stats::Stats;
 use watch::Watch;
 
@@ -66,6 +72,7 @@ pub struct Server {
     pub blocking: Blocking,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub hosting: Hosting,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,
@@ -74,4 +81,5 @@ pub struct Server {
     pub identity: Identity,
     pub persistence: Persistence,
     pub observation: Observation,
+    pub replication: Replication,
 }

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use crate::sys::crash;
+use crate::sys::{affinity, crash};
 
 /// One thing to do.
 pub enum Job {
@@ -39,7 +39,7 @@ pub enum Kind {
 pub struct FsyncState {
     /// The `upto` of the last fsync that succeeded.
     pub synced_upto: u64,
-    /// The errno of the last fsync, 0 when it succeeded.
+    /// The errno of the last fsync that failed since [`Bio::forget_fsync_error`], 0 when none did.
     pub errno: i32,
 }
 
@@ -66,10 +66,14 @@ pub struct Bio {
 
 impl Bio {
     /// Starts the thread. Call it after daemonizing: threads do not survive a fork.
-    pub fn start() -> std::io::Result<Bio> {
+    pub fn start(processors: &str) -> std::io::Result<Bio> {
         let (queue, jobs) = channel();
+        let processors = processors.to_owned();
         let blocked = SignalsBlocked::now();
-        std::thread::Builder::new().name("bio".to_string()).stack_size(256 << 10).spawn(move || work(jobs))?;
+        std::thread::Builder::new()
+            .name("bio".to_string())
+            .stack_size(256 << 10)
+            .spawn(move || work(jobs, &processors))?;
         drop(blocked);
         Ok(Bio { queue })
     }
@@ -116,9 +120,13 @@ impl Bio {
 
     /// How far the file is on disk, and whether the last attempt failed.
     pub fn fsync_state(&self) -> FsyncState {
-        // The errno first: it is stored last, so a zero stands for an offset at least this new.
         let errno = FSYNC_ERRNO.load(Ordering::Acquire);
         FsyncState { synced_upto: SYNCED_UPTO.load(Ordering::Acquire), errno }
+    }
+
+    /// The error has been dealt with.
+    pub fn forget_fsync_error(&self) {
+        FSYNC_ERRNO.store(0, Ordering::Release);
     }
 
     /// Waits until everything handed over so far is done. For shutdown, and before an AOF file is replaced.
@@ -146,12 +154,15 @@ impl Job {
                 let errno = fsync(&fd);
                 if errno == 0 {
                     SYNCED_UPTO.store(upto, Ordering::Release);
+                } else {
+                    // It stays until somebody has seen it: a later success does not bring back what this one lost.
+                    FSYNC_ERRNO.store(errno, Ordering::Release);
                 }
-                FSYNC_ERRNO.store(errno, Ordering::Release);
             }
             Job::Close { fd, fsync: flush } => {
-                if flush {
-                    FSYNC_ERRNO.store(fsync(&fd), Ordering::Release);
+                let errno = if flush { fsync(&fd) } else { 0 };
+                if errno != 0 {
+                    FSYNC_ERRNO.store(errno, Ordering::Release);
                 }
             }
             Job::Drop { what, objects, bytes } => {
@@ -164,7 +175,9 @@ impl Job {
     }
 }
 
-fn work(jobs: Receiver<Message>) {
+fn work(jobs: Receiver<Message>, processors: &str) {
+    // If it is refused, the thread runs where it likes; whoever wrote the list hears so from the main thread.
+    let _ = affinity::bind_thread(processors);
     // On a core that it shares with the loop, this thread must not take a whole time slice while a client waits.
     // SAFETY: a call with numbers only; on Linux a `who` of 0 is the calling thread. If it is refused, the thread
     // merely competes.
@@ -242,7 +255,7 @@ mod tests {
     #[test]
     fn jobs_run_in_order_and_are_counted() {
         let before = mask_of("thread-self");
-        let bio = Bio::start().unwrap();
+        let bio = Bio::start("").unwrap();
         bio.drain();
         assert_eq!(mask_of("thread-self"), before, "the starting thread has its mask back");
         // 1 to 31 but KILL (9) and STOP (19), which cannot be blocked, and the five of a crash.

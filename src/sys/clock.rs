@@ -33,6 +33,13 @@ pub struct Clock {
     calibration: Calibration,
 }
 
+/// Readings that were put aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen {
+    wall_us: i64,
+    mono_ns: u64,
+}
+
 impl Clock {
     /// Reads both clocks and calibrates the tick counter, which takes a millisecond.
     pub fn new() -> Clock {
@@ -50,6 +57,16 @@ impl Clock {
         if self.mono_ns >= self.calibration.next_ns {
             self.calibration.refine();
         }
+    }
+
+    /// The readings of this turn, to go back to them after another turn within it.
+    pub fn freeze(&self) -> Frozen {
+        Frozen { wall_us: self.wall_us, mono_ns: self.mono_ns }
+    }
+
+    pub fn thaw(&mut self, frozen: Frozen) {
+        (self.wall_us, self.mono_ns) = (frozen.wall_us, frozen.mono_ns);
+        self.wall = Millis(self.wall_us.div_euclid(1000));
     }
 
     /// The wall clock as of this turn.

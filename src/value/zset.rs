@@ -54,9 +54,27 @@ impl Zset {
         if members <= limits.zset_max_listpack_entries && longest <= limits.zset_max_listpack_value {
             return Zset::new();
         }
+        Zset::ranked(members, limits)
+    }
+
+    /// An empty one in the big form, with room for so many members.
+    pub fn ranked(members: usize, limits: &Limits) -> Zset {
         let mut ranked = Ranked::new(limits.seed);
         ranked.reserve(members);
         Zset::Ranked(Box::new(ranked))
+    }
+
+    /// Takes the small form, if the limits allow it.
+    pub fn pack_if_small(&mut self, limits: &Limits) {
+        let Zset::Ranked(ranked) = self else { return };
+        let fits = ranked.len() <= limits.zset_max_listpack_entries
+            && ranked.iter().all(|(member, _)| member.len() <= limits.zset_max_listpack_value);
+        if !fits {
+            return;
+        }
+        let mut packed = Zset::new();
+        ranked.iter().for_each(|(member, score)| packed.add(member, score, limits));
+        *self = packed;
     }
 
     #[inline]

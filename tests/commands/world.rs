@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use redstart::base::millis::Millis;
 use redstart::base::{quote, units};
-use redstart::call::effects::{Op, Replicate};
+use redstart::call::effects::{Replicate, Targets};
 use redstart::call::{Args, Call, Caller, Class, CmdError, DbId, Effects, Wants};
 use redstart::command::FAMILIES;
 use redstart::command::spec::{DataCommand, MAY_REPLICATE, READONLY};
@@ -80,7 +80,7 @@ impl World {
             }
         }
         if fx.dirty > 0 && fx.replicate == Replicate::Verbatim {
-            fx.ops.push(Op { db: self.db, argv });
+            fx.ops.push(self.db, Targets::ALL, Args::of(&argv).iter());
         }
         let reply = if fx.block.is_some() { Vec::new() } else { reply::lines(reply.bytes()) };
         Outcome { reply, effects: effect_lines(&fx) }
@@ -127,6 +127,7 @@ impl World {
             "lazyfree-lazy-expire" => settings.lazy_expire = value == "yes",
             "maxmemory-policy" => self.ks.access.lfu = value.ends_with("lfu"),
             "list-max-listpack-size" => settings.limits.list_max_listpack_size = value.parse().expect("a number"),
+            "zset-max-listpack-entries" => settings.limits.zset_max_listpack_entries = value.parse().expect("a number"),
             _ => panic!("the world has no {directive}"),
         }
     }
@@ -141,8 +142,8 @@ fn all_effects() -> Effects {
 /// Operations, then events, then what the caller waits for, each in order.
 fn effect_lines(fx: &Effects) -> Vec<String> {
     let mut lines = Vec::new();
-    for op in &fx.ops {
-        lines.push(format!("~ {}op{}", in_db(op.db), words(Args::of(&op.argv).iter())));
+    for op in fx.ops.iter() {
+        lines.push(format!("~ {}op{}", in_db(op.db), words(op.args().into_iter())));
     }
     for notice in &fx.events {
         lines.push(format!(

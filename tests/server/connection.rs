@@ -227,6 +227,25 @@ fn debug_digest_depends_on_the_data_alone() {
 }
 
 #[test]
+fn debug_digest_is_the_one_of_a_real_server() {
+    let server = Server::with_config(DEBUG);
+    let mut client = server.client();
+    for command in [
+        "SET a 12 PXAT 4102444800000",
+        "RPUSH l one 2 3",
+        "SADD s a 7 bc",
+        "HSET h f v g 2",
+        "ZADD z 1.1 m -inf n",
+        "XADD x 1-2 f v",
+    ] {
+        client.ask(&command.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(client.ask(&["DEBUG", "DIGEST"]), status("a31149a86344814a63c1c31a938c50dad69be599"));
+    let missing = client.ask(&["DEBUG", "DIGEST-VALUE", "none", "x"]);
+    assert_eq!(missing.list(), [status(&"0".repeat(40)), status("e447c781d6afa47d4b7e754569e4d422c853f851")]);
+}
+
+#[test]
 fn a_number_that_grows_stays_where_it_is() {
     let server = Server::with_config(DEBUG);
     let mut client = server.client();

@@ -141,7 +141,7 @@ fn restore(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         rdb::parse_payload(call.arg(3), &ks.settings.limits, ks.settings.checksums).map_err(|error| match error {
             PayloadError::VersionOrChecksum => CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
             PayloadError::BadData(damage) => {
-                log::warn!("RESTORE refused a payload whose integrity check failed: {damage}");
+                log::debug!("RESTORE refused a payload: {damage}");
                 CmdError::Fixed("ERR Bad data format")
             }
         })?;

@@ -59,7 +59,7 @@ pub const SCAN: DataCommand = Command::new(
     Spec {
         name: "scan",
         arity: -2,
-        flags: READONLY,
+        flags: READONLY.or(TOUCHES_ARBITRARY_KEYS),
         acl: Categories::KEYSPACE,
         group: Group::Generic,
         since: "2.8.0",
@@ -116,7 +116,7 @@ pub const RANDOMKEY: DataCommand = Command::new(
     Spec {
         name: "randomkey",
         arity: 1,
-        flags: READONLY,
+        flags: READONLY.or(TOUCHES_ARBITRARY_KEYS),
         acl: Categories::KEYSPACE,
         group: Group::Generic,
         since: "1.0.0",

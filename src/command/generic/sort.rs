@@ -113,10 +113,11 @@ impl<'a> Pattern<'a> {
             Pattern::Key { before, after, field } => (before, after, field),
         };
         let key = [before, element, after].concat();
+        let now = Keyspace::field_clock(call);
         let found = match (ks.read(&key, call).map(EntryRef::view), field) {
             (Some(View::Int(value)), None) => Some(Elem::Int(value)),
             (Some(View::Str(text)), None) => Some(Elem::Str(text)),
-            (Some(View::Object(ValueRef::Hash(hash))), Some(field)) => hash.get(field),
+            (Some(View::Object(ValueRef::Hash(hash))), Some(field)) => hash.at(now).get(field),
             _ => None,
         };
         if let Some(value) = found {

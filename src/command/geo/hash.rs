@@ -43,6 +43,14 @@ impl Span {
     }
 }
 
+/// The bits that a score stands for. What is no score of a place becomes one all the same, by the processor's own
+/// conversion, which the reference's compiler makes two of: where a half is out of its range it is the lowest integer.
+fn bits_of(score: f64) -> u64 {
+    const HALF: f64 = (1u64 << 63) as f64;
+    let converted = |score: f64| if score.abs() < HALF { score as i64 as u64 } else { 1 << 63 };
+    if score < HALF { converted(score) } else { converted(score - HALF) ^ 1 << 63 }
+}
+
 /// A longitude and a latitude.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Place {
@@ -51,10 +59,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The middle of the smallest cell that a score stands for. What is no score of a place becomes one all the same.
+    /// The middle of the smallest cell that a score stands for.
     pub fn of_score(score: f64) -> Place {
-        let bits = if score < 0.0 { score as i64 as u64 } else { score as u64 };
-        let (longitude, latitude) = Cell { bits, step: FULL_STEP }.spans();
+        let (longitude, latitude) = Cell { bits: bits_of(score), step: FULL_STEP }.spans();
         Place {
             longitude: longitude.middle().clamp(LONGITUDE.min, LONGITUDE.max),
             latitude: latitude.middle().clamp(LATITUDE.min, LATITUDE.max),

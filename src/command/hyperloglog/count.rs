@@ -89,13 +89,24 @@ fn pfcount(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         call.reply.int(0);
         return Ok(());
     };
-    let bytes = hll_of(entry.view())?.0;
-    let estimate = match hll::kept_estimate(bytes) {
-        Some(estimate) => estimate,
-        None => {
-            let estimate = hll::count(bytes)?;
+    let kept = hll::kept_estimate(hll_of(entry.view())?.0);
+    let short = entry.encoding() == "embstr";
+    let estimate = match kept {
+        Some(estimate) if !short => estimate,
+        _ => {
             let mut entry = ks.write(key, call).expect("it was read just now");
-            entry.edit_string(|bytes| hll::keep_estimate(bytes, estimate));
+            // Whoever counts gets the string a buffer of its own, which OBJECT ENCODING shows, even if nothing changes.
+            let counted = entry.edit_string(|bytes| match kept {
+                Some(_) => Ok(None),
+                None => hll::count(bytes).map(|estimate| {
+                    hll::keep_estimate(bytes, estimate);
+                    Some(estimate)
+                }),
+            })?;
+            let Some(estimate) = counted else {
+                call.reply.int(kept.expect("nothing was counted") as i64);
+                return Ok(());
+            };
             call.fx.dirty += 1;
             call.fx.touch(call.caller.db, key);
             estimate

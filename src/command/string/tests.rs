@@ -39,8 +39,8 @@ impl World {
     }
 
     fn ops(&self) -> Vec<String> {
-        let text = |op: &Op| {
-            let words: Vec<_> = Args::of(&op.argv).iter().map(String::from_utf8_lossy).collect();
+        let text = |op: Op<'_>| {
+            let words: Vec<_> = op.args().into_iter().map(String::from_utf8_lossy).collect();
             words.join(" ")
         };
         self.fx.ops.iter().map(text).collect()

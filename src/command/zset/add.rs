@@ -170,11 +170,12 @@ fn apply<'a>(
         ks.write_or_create::<Zset>(key, call)?
     };
     for (given, member) in pairs {
-        let mut nan = false;
+        let (mut nan, mut asked) = (false, None);
         let (old, new) = zset.update(member, &limits, |old| {
             let new = options.decide(old, given)?;
             nan = new.is_nan();
-            // An equal score is the one that stays: 0 does not take the place of -0.
+            asked = Some(new);
+            // An equal score is the one that stays: 0 does not take the place of -0, though the answer is 0.
             (!nan).then_some(old.filter(|old| *old == new).unwrap_or(new))
         });
         if nan {
@@ -183,7 +184,7 @@ fn apply<'a>(
         let Some(score) = new else { continue };
         done.added += old.is_none() as u64;
         done.updated += old.is_some_and(|old| old != score) as u64;
-        done.score = Some(score);
+        done.score = asked;
     }
     Ok(done)
 }

@@ -290,7 +290,8 @@ fn store_result(ks: &mut Keyspace, call: &mut Call<'_>, op: Op) -> CmdResult {
     let inputs = Inputs::find(ks, call, 2)?;
     let options = Options::parse(call, &inputs, op, true)?;
     let sources = inputs.sources(ks, call, &options.weights);
-    let result = combine(sources, op, options.aggregate, &ks.settings.limits);
+    let mut result = combine(sources, op, options.aggregate, &ks.settings.limits);
+    result.pack_if_small(&ks.settings.limits);
     let name = match op {
         Op::Union => "zunionstore",
         Op::Inter => "zinterstore",
@@ -324,6 +325,8 @@ fn by_size(mut sources: Vec<Weighted<'_>>) -> Vec<Weighted<'_>> {
     sources
 }
 
+/// The result is in the big form whatever its size: a pack would turn a score of -0 into 0, which the reference does
+/// only when the result is stored.
 fn combine(sources: Vec<Weighted<'_>>, op: Op, aggregate: Aggregate, limits: &Limits) -> Zset {
     match op {
         Op::Union => union(&by_size(sources), aggregate, limits),
@@ -334,7 +337,7 @@ fn combine(sources: Vec<Weighted<'_>>, op: Op, aggregate: Aggregate, limits: &Li
 
 fn union(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &Limits) -> Zset {
     let largest = sources.last().map_or(0, |input| input.source.len());
-    let mut result = Zset::sized(largest, 0, limits);
+    let mut result = Zset::ranked(largest, limits);
     for input in sources {
         input.source.visit(|member, score| {
             let weighted = not_nan(input.weight * score);
@@ -348,7 +351,7 @@ fn union(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &Limits) -> Zse
 }
 
 fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &Limits) -> Zset {
-    let mut result = Zset::new();
+    let mut result = Zset::ranked(0, limits);
     let (first, others) = sources.split_first().expect("there is at least one input");
     first.source.visit(|member, score| {
         let mut shared = Some(not_nan(first.weight * score));
@@ -368,7 +371,7 @@ fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &Limits) ->
 }
 
 fn subtract(sources: &[Weighted<'_>], limits: &Limits) -> Zset {
-    let mut result = Zset::new();
+    let mut result = Zset::ranked(0, limits);
     let (first, others) = sources.split_first().expect("there is at least one input");
     first.source.visit(|member, score| {
         if others.iter().all(|other| other.source.score(member).is_none()) {

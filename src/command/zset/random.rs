@@ -76,13 +76,18 @@ fn parse_count(call: &Call<'_>) -> Result<(i64, bool), CmdError> {
 fn repeating(zset: ZsetRef<'_>, wanted: usize, rng: &mut Rng, reply: &mut ReplyBuf, with_scores: bool) {
     if let ZsetRef::Packed(_) = zset {
         let all: Vec<_> = zset.iter().collect();
-        for _ in 0..wanted {
+        let mut draws = 0;
+        while draws < wanted && !reply.is_full() {
             let (member, score) = all[rng.index(all.len())];
             pair(reply, member, score, with_scores);
+            draws += 1;
         }
         return;
     }
     for _ in 0..wanted {
+        if reply.is_full() {
+            return;
+        }
         let (member, score) = zset.random(rng).expect("a sorted set is never empty");
         pair(reply, member, score, with_scores);
     }

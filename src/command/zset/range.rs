@@ -228,8 +228,12 @@ fn range_store(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let limits = ks.settings.limits;
     let mut result = Zset::new();
     if let Some(zset) = ks.read_typed::<Zset>(call.arg(2), call)? {
-        let items = zset.range(query.ranks(zset), false);
-        result = Zset::sized(items.len(), 0, &limits);
+        let items = zset.range(query.ranks(zset), query.reverse);
+        // As in the reference, only a range of ranks is counted beforehand. The order and the form on the way show in
+        // scores of -0: what passes through the small form becomes 0.
+        if let Bounds::Rank(..) = query.bounds {
+            result = Zset::sized(items.len(), 0, &limits);
+        }
         for (member, score) in items {
             result.insert(text(member, &mut TextBuf::default()), score, &limits);
         }

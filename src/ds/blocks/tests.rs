@@ -178,3 +178,32 @@ fn dropping_the_arena_in_another_thread_needs_no_walk() {
     std::thread::spawn(move || drop(blocks)).join().unwrap();
     assert_eq!(world.blocks.held_bytes(), 0);
 }
+
+#[test]
+fn large_blocks_go_in_any_order_and_the_rest_with_their_owner() {
+    let mut rng = Rng(5);
+    let (mut large, mut live) = (LargeBlocks::default(), Vec::new());
+    for round in 0..4000u32 {
+        if live.is_empty() || rng.below(5) < 3 {
+            let size = 8 + rng.below(2000);
+            let block = large.alloc(size);
+            assert_eq!(block.as_ptr().addr() % 8, 0);
+            // SAFETY: the block has `size` bytes.
+            unsafe { block.write_bytes(round as u8, size) };
+            live.push((block, size, round as u8));
+        } else {
+            let (block, size, mark) = live.swap_remove(rng.below(live.len()));
+            // SAFETY: written in full above; freed once.
+            unsafe {
+                assert!(std::slice::from_raw_parts(block.as_ptr(), size).iter().all(|&byte| byte == mark));
+                large.free(block);
+            }
+        }
+        assert_eq!(large.count(), live.len());
+    }
+    assert_eq!(large.bytes(), live.iter().map(|(_, size, _)| size + size_of::<Link>()).sum::<usize>());
+    for (block, ..) in live.drain(..live.len() / 2) {
+        // SAFETY: freed once.
+        unsafe { large.free(block) };
+    }
+}

@@ -26,7 +26,8 @@ fn assert_books(dict: &Dict) {
     let lens: Vec<usize> = dict.table.iter().map(|h| dict.record(h).len(dict.has_payloads)).collect();
     let large: Vec<usize> = lens.iter().copied().filter(|&len| len > SMALL_MAX).collect();
     let small: usize = lens.iter().filter(|&&len| len <= SMALL_MAX).map(|&len| Blocks::class_size(len)).sum();
-    assert_eq!((dict.large_blocks, dict.large_bytes), (large.len(), large.iter().sum()));
+    let held = large.iter().map(|len| len + 24).sum();
+    assert_eq!((dict.large.count(), dict.large.bytes()), (large.len(), held));
     match &dict.arena {
         Some(arena) => assert_eq!((dict.small_bytes, arena.used_bytes(), arena.large_blocks()), (0, small, 0)),
         None => assert_eq!(dict.small_bytes, small),
@@ -213,4 +214,17 @@ fn a_dict_held_back_works_and_catches_up() {
     dict.hold_back_resize(false);
     while dict.rebalance(100) {}
     assert!((0..5_000).all(|n| dict.contains(&key(n))));
+}
+
+/// Whoever deletes a dict decides by this figure whether it goes in the loop or on the background thread.
+#[test]
+fn the_effort_of_freeing_is_known_without_a_walk() {
+    let mut dict = Dict::new(seed());
+    (0..60_000).for_each(|n| _ = dict.insert(&key(n), b"value"));
+    let without_large = dict.free_effort();
+    assert!((2_000..10_000).contains(&without_large), "{without_large}");
+    dict.insert(b"large", &[0; 1000]);
+    assert_eq!(dict.free_effort(), without_large + 1);
+    (0..60_000).for_each(|n| _ = dict.remove(&key(n)));
+    assert!(dict.free_effort() < 100 && dict.len() == 1, "{}", dict.free_effort());
 }

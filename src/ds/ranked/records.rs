@@ -5,14 +5,15 @@
 //! *Does not know:* order, hashes.
 //! *Invariants:* a handle is the address of a record that [`Records::make`] wrote and [`Records::free`] has not taken
 //! back. The methods that follow one are safe to call inside `ds::ranked` because only live handles are in its table
-//! and tree. Few records come from the global allocator; after [`Records::found_arena`] all come from an arena.
+//! and tree. Few records come from the global allocator; after [`Records::found_arena`] all come from an arena, and those
+//! too long for its pages are `large`. Both go with this object, without a walk.
 //! *Counterpart in C Redis:* `zskiplistNode` and the sds in it.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
-use crate::ds::blocks::Blocks;
+use crate::ds::blocks::{Blocks, LargeBlocks, SMALL_MAX};
 use crate::ds::table::Handle;
 
 /// The first value of the length byte that means that four bytes of length follow.
@@ -23,6 +24,7 @@ const ALIGN: usize = 8;
 #[derive(Default)]
 pub(super) struct Records {
     arena: Option<Box<Blocks>>,
+    large: LargeBlocks,
     /// Bytes in blocks of the global allocator while there is no arena.
     loose_bytes: usize,
 }
@@ -65,7 +67,9 @@ impl Records {
         let size = head_len(len) + len;
         let block = NonNull::new(pointer(record)).expect("a handle is never zero");
         match &mut self.arena {
-            // SAFETY: all records come from the arena if there is one; made with the same size.
+            // SAFETY: if there is an arena, so long a record came from `large`.
+            Some(_) if size > SMALL_MAX => unsafe { self.large.free(block) },
+            // SAFETY: all others come from the arena if there is one; made with the same size.
             Some(arena) => unsafe { arena.free(block, size) },
             None => {
                 self.loose_bytes -= size;
@@ -114,16 +118,26 @@ impl Records {
 
     /// Every record must be freed one by one before this goes; else dropping it frees them all.
     pub fn needs_walk(&self) -> bool {
-        self.arena.as_ref().is_none_or(|arena| arena.large_blocks() > 0)
+        self.arena.is_none()
     }
 
     /// Heap bytes.
     pub fn memory(&self) -> usize {
-        self.loose_bytes + self.arena.as_ref().map_or(0, |arena| size_of::<Blocks>() + arena.held_bytes())
+        let arena = self.arena.as_ref().map_or(0, |arena| size_of::<Blocks>() + arena.held_bytes());
+        self.loose_bytes + arena + self.large.bytes()
+    }
+
+    /// About how many frees it takes to drop so many records.
+    pub fn free_effort(&self, records: usize) -> usize {
+        match &self.arena {
+            None => records,
+            Some(arena) => (arena.held_bytes() >> 19) + self.large.count(),
+        }
     }
 
     fn alloc(&mut self, size: usize) -> NonNull<u8> {
         match &mut self.arena {
+            Some(_) if size > SMALL_MAX => self.large.alloc(size),
             Some(arena) => arena.alloc(size),
             None => {
                 self.loose_bytes += size;

@@ -173,9 +173,34 @@ impl Tree {
         self.root.replace_all(f);
     }
 
-    /// Heap bytes, and blocks.
-    pub fn memory(&self) -> (usize, usize) {
-        self.root.memory()
+    /// Heap bytes, roughly; see [`Tree::leaves`].
+    pub fn memory(&self) -> usize {
+        let entry = size_of::<f64>() + size_of::<Handle>() + size_of::<usize>() + size_of::<Node>();
+        let inner = size_of::<Inner>() + FAN * entry;
+        let leaves = self.leaves();
+        leaves * size_of::<Leaf>().next_multiple_of(64) + inner_nodes(leaves) * inner
+    }
+
+    /// About how many frees it takes to drop it.
+    pub fn blocks(&self) -> usize {
+        let leaves = self.leaves();
+        leaves + inner_nodes(leaves) * 5
+    }
+
+    /// About how many leaves there are, from some nodes above leaves and not from all: whoever asks is about to delete
+    /// the set and must not walk it first.
+    fn leaves(&self) -> usize {
+        let Node::Inner(root) = &self.root else { return 1 };
+        let (mut leaves, mut records) = (0, 0);
+        for part in [1, 3, 5, 7] {
+            let (mut inner, mut rank) = (root, self.len * part / 8);
+            while let Node::Inner(below) = &inner.children[inner.child_at(&mut rank)] {
+                inner = below;
+            }
+            leaves += inner.children.len();
+            records += inner.counts.iter().sum::<usize>();
+        }
+        (self.len * leaves).div_ceil(records)
     }
 
     /// Puts a new root above the present one.
@@ -195,6 +220,11 @@ impl Target<'_> {
             Target::Record(handle, ..) => leaf.index_of(handle).expect("the record is in the tree"),
         }
     }
+}
+
+/// How many nodes stand above so many leaves, three quarters full.
+fn inner_nodes(leaves: usize) -> usize {
+    leaves / (FAN * 3 / 4 - 1) + usize::from(leaves > 1)
 }
 
 impl Node {
@@ -233,21 +263,6 @@ impl Node {
             Node::Inner(inner) => {
                 inner.children.iter_mut().for_each(|child| child.replace_all(f));
                 inner.firsts = inner.children.iter().map(Node::first).collect();
-            }
-        }
-    }
-
-    fn memory(&self) -> (usize, usize) {
-        match self {
-            Node::Leaf(_) => (size_of::<Leaf>().next_multiple_of(64), 1),
-            Node::Inner(inner) => {
-                let entry = size_of::<f64>() + size_of::<Handle>() + size_of::<usize>() + size_of::<Node>();
-                let own = size_of::<Inner>() + FAN * entry;
-                let below = |child: &Node| match child {
-                    Node::Leaf(_) => (size_of::<Leaf>().next_multiple_of(64), 1),
-                    Node::Inner(_) => child.memory(),
-                };
-                inner.children.iter().map(below).fold((own, 5), |sum, (bytes, n)| (sum.0 + bytes, sum.1 + n))
             }
         }
     }

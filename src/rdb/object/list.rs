@@ -5,13 +5,15 @@
 
 use std::io::Read;
 
-use super::{Form, packed_text, texts};
+use super::{Form, element, packed_text, texts};
 use crate::base::num::MAX_DECIMAL_LEN;
 use crate::rdb::RdbErrorKind as Kind;
 use crate::rdb::format::{kind, node};
 use crate::rdb::source::{Result, Source};
 use crate::value::list::End;
 use crate::value::{Limits, List};
+
+const VALUE: &str = "List";
 
 pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<List> {
     let mut list = List::new();
@@ -20,18 +22,18 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         Ok(())
     };
     match code {
-        kind::LIST => texts(source, push)?,
-        kind::LIST_ZIPLIST => packed_text(source, Form::Ziplist, push)?,
+        kind::LIST => texts(source, VALUE, push)?,
+        kind::LIST_ZIPLIST => packed_text(source, Form::Ziplist(VALUE), push)?,
         kind::LIST_QUICKLIST => {
             for _ in 0..source.count()? {
-                packed_text(source, Form::Ziplist, &mut push)?;
+                packed_text(source, Form::Ziplist(VALUE), &mut push)?;
             }
         }
         _ => {
             for _ in 0..source.count()? {
                 match source.length()? {
                     node::PLAIN => plain_node(source, &mut push)?,
-                    node::PACKED => packed_text(source, Form::Listpack, &mut push)?,
+                    node::PACKED => packed_text(source, Form::Listpack(VALUE), &mut push)?,
                     other => return source.fail(Kind::BadNodeForm(other)),
                 }
             }
@@ -47,7 +49,7 @@ fn plain_node<R: Read>(
     let mut digits = [0; MAX_DECIMAL_LEN];
     let text = source.text()?;
     let bytes = text.bytes(&mut digits);
-    let result = if bytes.is_empty() { Err("a list node is empty") } else { push(bytes) };
+    let result = if bytes.is_empty() { Err("an empty node") } else { push(bytes) };
     drop(text);
-    result.or_else(|reason| source.fail(Kind::BadPacked(reason)))
+    element(source, VALUE, result)
 }

@@ -15,7 +15,7 @@ mod zset;
 use std::io::Read;
 
 use super::RdbErrorKind as Kind;
-use super::format::kind;
+use super::format::{Dialect, kind};
 use super::packed;
 use super::source::{Result, Source};
 use crate::base::num::MAX_DECIMAL_LEN;
@@ -36,7 +36,13 @@ impl Decoded {
     }
 }
 
-pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, dialect: Dialect, limits: &Limits) -> Result<Decoded> {
+    if dialect == Dialect::Valkey && code > kind::STREAM_3 {
+        return Ok(match code {
+            kind::HASH_EXPIRING_ABSOLUTE => Decoded::of(hash::decode_valkey(source, limits)?),
+            _ => Decoded::Unsupported,
+        });
+    }
     Ok(match code {
         kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Decoded::of(list::decode(source, code, limits)?)
@@ -45,7 +51,10 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => {
             Decoded::of(hash::decode(source, code, limits)?)
         }
-        kind::HASH_EXPIRING | kind::HASH_EXPIRING_LISTPACK => Decoded::of(hash::decode_expiring(source, code, limits)?),
+        kind::HASH_EXPIRING
+        | kind::HASH_EXPIRING_LISTPACK
+        | kind::HASH_EXPIRING_ABSOLUTE
+        | kind::HASH_EXPIRING_ABSOLUTE_LISTPACK => Decoded::of(hash::decode_expiring(source, code, limits)?),
         kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => {
             Decoded::of(zset::decode(source, code, limits)?)
         }
@@ -54,13 +63,27 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
     })
 }
 
-/// The forms of a text that holds many elements.
+/// The forms of a text that holds many elements, with the type of the value.
 #[derive(Clone, Copy)]
 enum Form {
-    Ziplist,
-    Listpack,
+    Ziplist(&'static str),
+    Listpack(&'static str),
     Zipmap,
 }
+
+impl Form {
+    /// The type and the form as messages name them.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Form::Ziplist(value) => (value, "ziplist"),
+            Form::Listpack(value) => (value, "listpack"),
+            Form::Zipmap => ("Hash", "Zipmap"),
+        }
+    }
+}
+
+/// What is wrong with an element that is there twice.
+const TWICE: &str = "dup elements";
 
 /// Reads a text of elements and hands them to `each`, integers as decimal text; `each` may find fault with one.
 fn packed_text<R: Read>(
@@ -78,12 +101,14 @@ fn packed_text<R: Read>(
         }
     };
     let result = match form {
-        Form::Ziplist => packed::ziplist(bytes, note),
-        Form::Listpack => packed::listpack(bytes, note),
+        Form::Ziplist(_) => packed::ziplist(bytes, note),
+        Form::Listpack(_) => packed::listpack(bytes, note),
         Form::Zipmap => packed::zipmap(bytes, note),
     };
     drop(text);
-    result.and(fault).or_else(|reason| source.fail(Kind::BadPacked(reason)))
+    let (value, form) = form.names();
+    result.or_else(|reason| source.fail(Kind::BadForm { value, form, reason }))?;
+    fault.or_else(|reason| source.fail(Kind::BadElements { value, form, reason }))
 }
 
 /// As [`packed_text`] for elements that come in pairs.
@@ -102,16 +127,28 @@ fn packed_pairs<R: Read>(
     })?;
     match first {
         None => Ok(()),
-        Some(_) => source.fail(Kind::BadPacked("the last of its pairs has one element")),
+        Some(_) => {
+            let ((value, form), reason) = (form.names(), "the last of its pairs has one element");
+            source.fail(Kind::BadForm { value, form, reason })
+        }
     }
 }
 
 /// Reads so many texts as the count before them says and hands each to `each`.
-fn texts<R: Read>(source: &mut Source<R>, mut each: impl FnMut(&[u8]) -> packed::Checked<()>) -> Result<()> {
+fn texts<R: Read>(
+    source: &mut Source<R>,
+    value: &'static str,
+    mut each: impl FnMut(&[u8]) -> packed::Checked<()>,
+) -> Result<()> {
     let mut digits = [0; MAX_DECIMAL_LEN];
     for _ in 0..source.count()? {
         let fault = each(source.text()?.bytes(&mut digits));
-        fault.or_else(|reason| source.fail(Kind::BadPacked(reason)))?;
+        element(source, value, fault)?;
     }
     Ok(())
+}
+
+/// The error for an element of a value that is stored as one element after the other.
+fn element<R: Read>(source: &Source<R>, value: &'static str, fault: packed::Checked<()>) -> Result<()> {
+    fault.or_else(|reason| source.fail(Kind::BadElements { value, form: "value", reason }))
 }

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::{Form, packed_text, texts};
+use super::{Form, TWICE, packed_text, texts};
 use crate::base::num::MAX_DECIMAL_LEN;
 use crate::ds::intset::Intset;
 use crate::rdb::RdbErrorKind as Kind;
@@ -16,17 +16,20 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
     let mut set = Set::default();
     let insert = |member: &[u8]| match set.insert(member, limits) {
         true => Ok(()),
-        false => Err("a set has a member twice"),
+        false => Err(TWICE),
     };
     match code {
-        kind::SET => texts(source, insert)?,
-        kind::SET_LISTPACK => packed_text(source, Form::Listpack, insert)?,
+        kind::SET => texts(source, "Set", insert)?,
+        kind::SET_LISTPACK => packed_text(source, Form::Listpack("Set"), insert)?,
         _ => {
             let mut digits = [0; MAX_DECIMAL_LEN];
             let ints = Intset::from_wire(source.text()?.bytes(&mut digits));
             match ints {
                 Some(ints) => return Ok(Set::from_ints(ints, limits)),
-                None => return source.fail(Kind::BadPacked("a set of integers is damaged")),
+                None => {
+                    let reason = "it is damaged";
+                    return source.fail(Kind::BadForm { value: "Set", form: "intset", reason });
+                }
             }
         }
     }

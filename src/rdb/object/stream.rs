@@ -30,10 +30,10 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Stream
     for _ in 0..source.count()? {
         source.text()?.store(&mut first);
         let Ok(first) = <&[u8; 16]>::try_from(&first[..]) else {
-            return source.fail(Kind::BadPacked("a stream's node has no id"));
+            return source.fail(Kind::BadValue("a stream's node has no id"));
         };
         let fault = loading.node(StreamId::from_bytes(first), source.text()?.bytes(&mut digits));
-        checked(source, fault)?;
+        fault.or_else(|reason| source.fail(Kind::BadForm { value: "Stream", form: "listpack", reason }))?;
     }
     let length = source.length()?;
     let last_id = id(source)?;
@@ -52,7 +52,7 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8) -> Result<Stream
 }
 
 fn checked<R: Read, T>(source: &Source<R>, result: std::result::Result<T, &'static str>) -> Result<T> {
-    result.or_else(|reason| source.fail(Kind::BadPacked(reason)))
+    result.or_else(|reason| source.fail(Kind::BadValue(reason)))
 }
 
 fn id<R: Read>(source: &mut Source<R>) -> Result<StreamId> {

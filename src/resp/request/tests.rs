@@ -100,3 +100,59 @@ fn what_is_parsed_ahead_can_be_parsed_again() {
     assert_eq!((batch.len(), progress.end, progress.consumed), (2, End::NeedMore, input.len()));
     assert_eq!(batch.spans(batch.command(0))[1].of(&buf), b"x y");
 }
+
+/// The parser of logs agrees with that of the wire on everything that is written as it must be, wherever it is cut.
+#[test]
+fn the_strict_parser_cuts_the_same_commands() {
+    let input: &[u8] = b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$12\r\nhello\r\nworld\r\n*1\r\n$4\r\nPING\r\n*11\r\n$1\r\na\r\n\
+        $1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n$1\r\nj\r\n$1\r\nk\r\n";
+    let (expected, _, _) = all(input, LIMITS);
+    for cut in 0..=input.len() {
+        let (mut batch, mut partial, mut out) = (Batch::default(), None, vec![]);
+        let mut from = 0;
+        for end in [cut, input.len()] {
+            let (consumed, why) = parse_strict(&input[..end], from, &mut partial, &mut batch);
+            assert_eq!(why, StrictEnd::NeedMore, "{cut}");
+            for i in 0..batch.len() {
+                let spans = batch.spans(batch.command(i));
+                out.push(spans.iter().map(|s| s.of(input).to_vec()).collect::<Vec<_>>());
+            }
+            from = consumed;
+        }
+        assert_eq!((&out, from), (&expected, input.len()), "{cut}");
+    }
+}
+
+#[test]
+fn the_strict_parser_takes_nothing_on_trust() {
+    let loose: [&[u8]; 14] = [
+        b"PING\r\n",
+        b"*0\r\n",
+        b"*-1\r\n",
+        b"*+1\r\n",
+        b"*01\r\n",
+        b"*1\rX",
+        b"*1\n",
+        b"*\r\n",
+        b"*1\r\nPING\r\n",
+        b"*1\r\n$-1\r\n",
+        b"*1\r\n$04\r\nPING\r\n",
+        b"*1\r\n$4\r\nPING\n\r",
+        b"*1\r\n$4\r\rPING\r\n",
+        b"*2147483648\r\n",
+    ];
+    for bytes in loose {
+        let (mut batch, mut partial) = (Batch::default(), None);
+        let good = b"*1\r\n$1\r\nx\r\n".len();
+        let input = [&b"*1\r\n$1\r\nx\r\n"[..], bytes].concat();
+        let end = parse_strict(&input, 0, &mut partial, &mut batch);
+        assert_eq!((end, batch.len()), ((good, StrictEnd::NotACommand), 1), "{}", bytes.escape_ascii());
+    }
+    let (mut batch, mut partial) = (Batch::default(), None);
+    let many = b"*1\r\n$1\r\nx\r\n".repeat(BATCH_MAX + 1);
+    let (at, end) = parse_strict(&many, 0, &mut partial, &mut batch);
+    assert_eq!(
+        (at, end, batch.arg_count()),
+        (many.len() / (BATCH_MAX + 1) * BATCH_MAX, StrictEnd::BatchFull, BATCH_MAX)
+    );
+}

@@ -94,7 +94,7 @@ fn stats(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             ("clients.slaves", 0),
             ("clients.normal", report.clients),
             ("cluster.links", 0),
-            ("aof.buffer", 0),
+            ("aof.buffer", srv.persistence.aof.buffer_memory() as u64),
             ("lua.caches", 0),
             ("functions.caches", 0),
         ],

@@ -1,14 +1,14 @@
-//! SAVE, BGSAVE, LASTSAVE.
+//! SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF.
 //!
-//! *Duty:* who may ask for a snapshot when, and what is answered. *Counterpart in C Redis:* `saveCommand`,
-//! `bgsaveCommand`, `lastsaveCommand`.
+//! *Duty:* who may ask for a snapshot or a rewrite when, and what is answered. *Counterpart in C Redis:* `saveCommand`,
+//! `bgsaveCommand`, `lastsaveCommand`, `bgrewriteaofCommand`.
 
 use super::{ServerCommand, ServerHandler};
 use crate::call::{Call, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
 use crate::server::Server;
 
-pub const COMMANDS: &[ServerCommand] = &[BGSAVE, LASTSAVE, SAVE];
+pub const COMMANDS: &[ServerCommand] = &[BGREWRITEAOF, BGSAVE, LASTSAVE, SAVE];
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
     Command::new(run, Spec { group: Group::Server, ..spec })
@@ -61,14 +61,51 @@ fn bgsave(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     if srv.persistence.rdb_bgsave_in_progress() {
         return Err(IN_PROGRESS);
     }
-    if call.caller.origin == Origin::Exec {
-        // A fork in the middle of a transaction would save half of it.
+    // A fork in the middle of a transaction would save half of it.
+    if call.caller.origin == Origin::Exec || srv.persistence.child.is_some() && call.args.len() == 2 {
         srv.persistence.bgsave_scheduled = true;
         call.reply.status("Background saving scheduled");
         return Ok(());
     }
+    if srv.persistence.child.is_some() {
+        return Err(CmdError::Fixed(
+            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
+             schedule a BGSAVE whenever possible.",
+        ));
+    }
     srv.bgsave().map_err(|why| CmdError::text(format!("ERR {why}")))?;
     call.reply.status("Background saving started");
+    Ok(())
+}
+
+pub const BGREWRITEAOF: ServerCommand = row(
+    bgrewriteaof,
+    Spec {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: NO_ASYNC_LOADING.or(ADMIN).or(NOSCRIPT),
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Has a child process write the append only file anew, as short as the data set allows.",
+        ..Spec::BASE
+    },
+);
+
+fn bgrewriteaof(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if srv.persistence.aof_rewrite_in_progress() {
+        return Err(CmdError::Fixed("ERR Background append only file rewriting already in progress"));
+    }
+    if srv.persistence.child.is_some() || call.caller.origin == Origin::Exec {
+        srv.persistence.aof.schedule_rewrite();
+        call.reply.status("Background append only file rewriting scheduled");
+        return Ok(());
+    }
+    srv.rewrite_aof().map_err(|_| {
+        CmdError::Fixed(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+        )
+    })?;
+    call.reply.status("Background append only file rewriting started");
     Ok(())
 }
 

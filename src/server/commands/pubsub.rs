@@ -224,6 +224,7 @@ pub const PUBLISH: ServerCommand = row(
 
 fn publish(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let receivers = srv.publish(call.arg(1), call.arg(2));
+    call.tell_replicas();
     call.reply.len_of(receivers);
     Ok(())
 }
@@ -231,6 +232,7 @@ fn publish(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 pub const SPUBLISH: ServerCommand = row(
     |srv, call| {
         let receivers = srv.publish_to_shard(call.arg(1), call.arg(2));
+        call.tell_replicas();
         call.reply.len_of(receivers);
         Ok(())
     },

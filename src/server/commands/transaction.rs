@@ -4,6 +4,7 @@
 //! set of effects. *Counterpart in C Redis:* `multi.c`.
 
 use super::{ServerCommand, ServerHandler};
+use crate::call::effects::Replicate;
 use crate::call::{Args, Call, Caller, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
 use crate::server::Server;
@@ -143,6 +144,7 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     }
     call.reply.array(queue.len());
     let began = srv.exec.last_ticks();
+    srv.exec.in_transaction = true;
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
         let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
@@ -150,6 +152,9 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         srv.settle_tracking(&call.fx.touched, caller.client);
         srv.remember_keys(slot, row, Args::of(&argv));
     }
+    srv.exec.in_transaction = false;
+    // The transaction is replayed by what its commands did.
+    call.fx.replicate = Replicate::Rewritten;
     srv.stats.nested_ticks += srv.exec.last_ticks().wrapping_sub(began);
     Ok(())
 }

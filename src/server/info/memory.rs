@@ -36,7 +36,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("mem_clients_slaves", 0),
         ("mem_clients_normal", report.clients),
         ("mem_cluster_links", 0),
-        ("mem_aof_buffer", 0),
+        ("mem_aof_buffer", srv.persistence.aof.buffer_memory() as u64),
     ]);
     out.line("mem_allocator", alloc::allocator_name());
     out.numbers(&[

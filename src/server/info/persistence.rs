@@ -5,6 +5,7 @@
 
 use super::Text;
 use crate::server::Server;
+use crate::sys::bio::Kind;
 
 /// What is known of loading, snapshots and the append only file.
 #[derive(Clone, Debug, Default)]
@@ -96,22 +97,48 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("rdb_last_load_keys_expired", facts.last_load_keys_expired),
         ("rdb_last_load_keys_loaded", facts.last_load_keys_loaded),
     ]);
-    append_only_file(out);
+    append_only_file(srv, out);
     out.numbers(&[("module_fork_in_progress", 0), ("module_fork_last_cow_size", 0)]);
+    append_only_growth(srv, out);
     if let Some(loading) = &facts.loading {
         progress(loading, srv.clock.now().secs(), out);
     }
 }
 
-/// There is none, so nothing has happened to it.
-fn append_only_file(out: &mut Text) {
-    out.numbers(&[("aof_enabled", 0), ("aof_rewrite_in_progress", 0), ("aof_rewrite_scheduled", 0)]);
-    out.line("aof_last_rewrite_time_sec", -1);
-    out.line("aof_current_rewrite_time_sec", -1);
-    out.line("aof_last_bgrewrite_status", "ok");
-    out.numbers(&[("aof_rewrites", 0), ("aof_rewrites_consecutive_failures", 0)]);
-    out.line("aof_last_write_status", "ok");
-    out.line("aof_last_cow_size", 0);
+fn append_only_file(srv: &Server, out: &mut Text) {
+    let state = &srv.persistence;
+    let aof = &state.aof;
+    out.numbers(&[
+        ("aof_enabled", aof.is_on() as u64),
+        ("aof_rewrite_in_progress", state.aof_rewrite_in_progress() as u64),
+        ("aof_rewrite_scheduled", aof.aof_rewrite_scheduled as u64),
+    ]);
+    out.line("aof_last_rewrite_time_sec", aof.aof_last_rewrite_time_sec.unwrap_or(-1));
+    out.line("aof_current_rewrite_time_sec", state.aof_current_rewrite_time_sec(srv.clock.now()));
+    out.line("aof_last_bgrewrite_status", if aof.aof_last_bgrewrite_failed { "err" } else { "ok" });
+    out.numbers(&[
+        ("aof_rewrites", aof.aof_rewrites),
+        ("aof_rewrites_consecutive_failures", aof.aof_rewrites_consecutive_failures),
+    ]);
+    out.line("aof_last_write_status", if aof.error().is_some() { "err" } else { "ok" });
+    out.line("aof_last_cow_size", aof.aof_last_cow_size);
+}
+
+/// What there is to say of the append only file while there is one.
+fn append_only_growth(srv: &Server, out: &mut Text) {
+    let aof = &srv.persistence.aof;
+    if !aof.is_on() {
+        return;
+    }
+    out.numbers(&[
+        ("aof_current_size", aof.aof_current_size),
+        ("aof_base_size", aof.aof_base_size),
+        ("aof_pending_rewrite", aof.aof_rewrite_scheduled as u64),
+        ("aof_buffer_length", aof.buffer_len() as u64),
+        ("aof_pending_bio_fsync", srv.bio.pending(Kind::Fsync) as u64),
+        ("aof_delayed_fsync", aof.aof_delayed_fsync),
+        ("aof_bootstrapped_from_rdb", aof.aof_bootstrapped_from_rdb as u64),
+    ]);
 }
 
 fn progress(loading: &Loading, now_s: i64, out: &mut Text) {

@@ -4,7 +4,6 @@
 //! *Counterpart in C Redis:* the same sections of `genRedisInfoString`.
 
 use super::Text;
-use crate::base::ids::RunId;
 use crate::server::Server;
 
 pub fn write(srv: &Server, out: &mut Text) {
@@ -14,8 +13,8 @@ pub fn write(srv: &Server, out: &mut Text) {
         out.line("min_slaves_good_slaves", 0);
     }
     out.line("master_failover_state", "no-failover");
-    out.line("master_replid", srv.identity.replid.as_str());
-    out.line("master_replid2", RunId::ZERO.as_str());
+    out.line("master_replid", srv.replication.ids.id.as_str());
+    out.line("master_replid2", srv.replication.ids.second_id().as_str());
     out.line("master_repl_offset", 0);
     out.line("second_repl_offset", -1);
     out.numbers(&[

@@ -12,6 +12,12 @@ pub const FAST_COMMAND: &str = "fast-command";
 /// A command that was served after it had waited.
 pub const COMMAND_UNBLOCKING: &str = "command-unblocking";
 pub const FORK: &str = "fork";
+pub const AOF_WRITE: &str = "aof-write";
+pub const AOF_WRITE_ALONE: &str = "aof-write-alone";
+pub const AOF_WRITE_ACTIVE_CHILD: &str = "aof-write-active-child";
+pub const AOF_WRITE_PENDING_FSYNC: &str = "aof-write-pending-fsync";
+pub const AOF_FSYNC_ALWAYS: &str = "aof-fsync-always";
+pub const AOF_RENAME: &str = "aof-rename";
 /// One slice of active expiry.
 pub const EXPIRE_CYCLE: &str = "expire-cycle";
 /// One attempt to make room, one key of it, and waiting for the background thread in it.

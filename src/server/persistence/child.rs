@@ -1,11 +1,10 @@
 //! The child that saves: its birth, its reports, its end.
 //!
-//! *Duty:* BGSAVE. The child writes the memory as it was at the fork, tells how far it is and what its copies cost, and
-//! ends; the server draws the conclusions. *Does not know:* why a save was wanted.
-//! *Invariants:* the child closes whatever could keep a port or a connection alive, and dies with the server. A child
-//! that is told to stop can no longer replace the file: its temporary file is removed before anybody else writes.
-//! *Counterpart in C Redis:* `rdbSaveBackground`, `backgroundSaveDoneHandlerDisk`, `sendChildInfoGeneric`,
-//! `killRDBChild`.
+//! *Duty:* a process that writes the memory as it was at the fork, tells how far it is and what its copies cost, and
+//! ends. *Does not know:* what it writes ([`Purpose`]): `bgsave` a snapshot, `aof::rewrite` the base of an append only
+//! file; each draws its own conclusions from the end.
+//! *Invariants:* at most one child lives. It closes whatever could keep a port or a connection alive, and dies with
+//! the server. *Counterpart in C Redis:* `redisFork`, `sendChildInfoGeneric`, `checkChildrenDone`.
 
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,63 +15,74 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 
-use super::rdb::{Snapshot, reason};
+use super::aof::RewriteChild;
+use super::rdb::reason;
+use crate::config::Config;
 use crate::config::values::OomScoreAdj;
 use crate::net::{Listener, Route};
 use crate::server::Server;
 use crate::server::apply_config::OOM_CHILD;
 use crate::server::observation::latency;
+use crate::sys::affinity;
 use crate::sys::bio::Job;
+use crate::sys::clock;
 use crate::sys::fork::{self, ChildReport, ExitStatus, ReportReader, ReportWriter};
 use crate::sys::log::{Level, log_raw};
-use crate::sys::{clock, title};
 
 /// How often the child reports, at most.
 const REPORT_NS: u64 = 1_000_000_000;
 /// Measuring the copies takes at most one part in so many of the child's time.
 const COW_DUTY_CYCLE: u64 = 100;
 
+/// What a child is for, and what its end needs to know.
+#[derive(Debug)]
+pub enum Purpose {
+    /// BGSAVE: the temporary file, and the unsaved changes at the fork, which its success makes up for.
+    Snapshot { temp: PathBuf, dirty_at_start: u64 },
+    /// BGREWRITEAOF.
+    Rewrite(RewriteChild),
+}
+
+/// How the two purposes differ for people.
+#[derive(Clone, Copy)]
+pub(super) struct Trade {
+    /// The child's process title.
+    pub title: &'static str,
+    /// In the lines about copies.
+    pub noun: &'static str,
+}
+
+impl Trade {
+    /// Where the child may run: who writes a snapshot, for a file or for replicas, and who writes a log anew.
+    fn processors(self, config: &Config) -> &str {
+        if self.noun == SNAPSHOT { &config.bgsave_cpulist } else { &config.aof_rewrite_cpulist }
+    }
+}
+
+const SNAPSHOT: &str = "RDB";
+
 /// A child that saves, as the server sees it.
 pub struct SavingChild {
     pub pid: Pid,
     /// Unix seconds.
     pub started: i64,
-    /// Unsaved changes at the fork: what its success makes up for.
-    dirty_at_start: u64,
-    temp: PathBuf,
+    pub purpose: Purpose,
     reports: Option<(ReportReader, mio::Token)>,
 }
 
 impl std::fmt::Debug for SavingChild {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SavingChild({})", self.pid)
+        write!(f, "SavingChild({}, {:?})", self.pid, self.purpose)
     }
 }
 
 impl Server {
-    /// Starts a background save. An error has been logged and noted as a failed save.
-    pub fn bgsave(&mut self) -> Result<(), String> {
-        if self.persistence.child.is_some() {
-            return Err("Background save already in progress".to_owned());
-        }
-        self.persistence.rdb_saves += 1;
-        self.persistence.last_bgsave_try = self.clock.now().secs();
-        match self.fork_saving_child() {
-            Ok((pid, reports)) => {
-                self.note_child(pid, reports);
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!("Can't save in background: fork: {}", reason(&error));
-                log::warn!("{text}");
-                self.persistence.last_bgsave_ok = false;
-                self.refresh_disk_alarm();
-                Err(text)
-            }
-        }
-    }
-
-    fn fork_saving_child(&mut self) -> std::io::Result<(Pid, ReportReader)> {
+    /// Forks a child that does `work` and ends with the exit code which that returns.
+    pub(super) fn fork_child(
+        &mut self,
+        trade: Trade,
+        work: impl FnOnce(&Server, Reporter) -> i32,
+    ) -> std::io::Result<(Pid, ReportReader)> {
         let (reader, writer) = fork::report_pipe()?;
         let (server, reader_fd) = (unistd::getpid(), reader.fd().as_raw_fd());
         let began = clock::monotonic_ns();
@@ -81,8 +91,9 @@ impl Server {
             if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || unistd::getppid() != server {
                 return 1;
             }
-            self.prepare_child(reader_fd);
-            self.save_in_child(writer)
+            self.prepare_child(reader_fd, trade);
+            let reporter = Reporter::new(writer, self.ks.total_keys() as u64, trade.noun);
+            work(self, reporter)
         })?;
         let took_us = (clock::monotonic_ns() - began) / 1000;
         self.persistence.latest_fork_usec = took_us;
@@ -91,29 +102,21 @@ impl Server {
         Ok((pid, reader))
     }
 
-    fn note_child(&mut self, pid: Pid, reader: ReportReader) {
-        log::info!("Background saving started by pid {pid}");
+    /// A child was born: from now on its reports and its end are heard.
+    pub(super) fn adopt_child(&mut self, pid: Pid, reader: ReportReader, purpose: Purpose) {
         // Without events its reports are read when it ends.
         let token = self.net.add_fd(reader.fd().as_raw_fd(), Route::ChildPipe);
         let keys = self.ks.total_keys() as u64;
+        let started = self.clock.now().secs();
         let state = &mut self.persistence;
-        state.bgsave_scheduled = false;
         (state.current_cow_size, state.current_cow_peak, state.cow_reported_us) = (0, 0, 0);
         (state.current_save_keys_processed, state.current_save_keys_total) = (0, keys);
-        let started = self.clock.now().secs();
-        let temp = self.temp_file(pid.as_raw() as u32);
-        self.persistence.child = Some(SavingChild {
-            pid,
-            started,
-            dirty_at_start: self.exec.dirty,
-            temp,
-            reports: token.ok().map(|token| (reader, token)),
-        });
+        state.child = Some(SavingChild { pid, started, purpose, reports: token.ok().map(|token| (reader, token)) });
         self.ks.spare_shared_memory(true);
     }
 
     /// In the child: lets go of what is the server's alone.
-    fn prepare_child(&mut self, reader: RawFd) {
+    fn prepare_child(&mut self, reader: RawFd, trade: Trade) {
         // A port that the child keeps open is not free when the server has gone; and a connection that the server
         // closes would stay open for its peer. Only the descriptors are closed: freeing memory would copy it.
         let listeners = self.turn.listeners.iter().map(|(listener, _)| match listener {
@@ -126,29 +129,15 @@ impl Server {
             let _ = unistd::close(fd);
         }
         if self.config.set_proc_title {
-            self.identity.program = "redis-rdb-bgsave".to_owned();
-            title::set(&self.process_title());
+            self.identity.program = trade.title.to_owned();
+            crate::sys::title::set(&self.process_title());
+        }
+        if affinity::bind_thread(trade.processors(&self.config)).is_err() {
+            log_raw(Level::Warning, "Unable to bind the saving child to the processors of its list");
         }
         let is_on = self.config.oom_score_adj != OomScoreAdj::No;
         if is_on && fork::set_oom_score_adj(self.oom_score(OOM_CHILD)).is_err() {
             log_raw(Level::Warning, "Unable to set the oom_score_adj of the saving child");
-        }
-    }
-
-    /// In the child: the work. Returns the exit code.
-    fn save_in_child(&self, writer: ReportWriter) -> i32 {
-        let mut reporter = Reporter::new(writer, self.ks.total_keys() as u64);
-        let temp = self.temp_file(std::process::id());
-        match Snapshot::of(self).write(&temp, |keys| reporter.progress(keys)) {
-            Ok(()) => {
-                log_raw(Level::Notice, "DB saved on disk");
-                reporter.finish();
-                0
-            }
-            Err(error) => {
-                log_raw(Level::Warning, &error.to_string());
-                1
-            }
         }
     }
 
@@ -163,7 +152,10 @@ impl Server {
         state.current_cow_peak = state.current_cow_peak.max(report.cow_bytes);
         state.current_save_keys_processed = report.keys_processed;
         if report.finished {
-            state.rdb_last_cow_size = state.current_cow_peak;
+            match state.child.as_ref().map(|child| &child.purpose) {
+                Some(Purpose::Rewrite(_)) => state.aof.aof_last_cow_size = state.current_cow_peak,
+                _ => state.rdb_last_cow_size = state.current_cow_peak,
+            }
         } else {
             state.current_cow_size = report.cow_bytes;
             state.cow_reported_us = now_us;
@@ -187,59 +179,46 @@ impl Server {
         if let Some((reader, token)) = &child.reports {
             self.net.remove_fd(reader.fd().as_raw_fd(), *token);
         }
-        let now = clock::wall_us() / 1_000_000;
         let state = &mut self.persistence;
-        match status {
-            ExitStatus::Code(0) => {
-                log::info!("Background saving terminated with success");
-                self.exec.dirty = self.exec.dirty.saturating_sub(child.dirty_at_start);
-                state.rdb_last_save_time = now;
-                state.last_bgsave_ok = true;
-            }
-            ExitStatus::Code(_) | ExitStatus::Lost => {
-                log::warn!("Background saving error");
-                state.last_bgsave_ok = false;
-            }
-            ExitStatus::Signal(signal) => {
-                log::warn!("Background saving terminated by signal {signal}");
-                // This one asks a child to stop; that it did is no failure.
-                state.last_bgsave_ok &= signal == Signal::SIGUSR1 as i32;
-            }
-        }
-        state.rdb_last_bgsave_time_sec = now - child.started;
         (state.current_cow_size, state.current_cow_peak, state.cow_reported_us) = (0, 0, 0);
         (state.current_save_keys_processed, state.current_save_keys_total) = (0, 0);
-        if status != ExitStatus::Code(0) {
-            let began = clock::monotonic_ns();
-            self.remove_in_background(&child.temp);
-            self.note_latency(latency::RDB_UNLINK_TEMP_FILE, (clock::monotonic_ns() - began) / 1000);
+        let started = child.started;
+        match child.purpose {
+            Purpose::Snapshot { temp, dirty_at_start } => self.snapshot_ended(status, &temp, dirty_at_start, started),
+            Purpose::Rewrite(rewrite) => self.rewrite_ended(status, rewrite, started),
         }
-        self.ks.spare_shared_memory(false);
+        if self.persistence.child.is_none() {
+            self.ks.spare_shared_memory(false);
+        }
         self.refresh_disk_alarm();
     }
 
-    /// Tells the child, if there is one, to stop. That it did is noted when the loop hears of its end.
-    pub fn stop_save_child(&mut self) {
+    /// Ends the child, if it is there for such a purpose, at the end of the server, when nobody will hear of it.
+    pub fn kill_child(&mut self) {
         let Some(child) = &self.persistence.child else { return };
-        fork::kill_child(child.pid);
-        // It may be about to rename its file. Without a temporary file that fails, and a rename that was quicker is
-        // overwritten by whatever is saved from now on.
-        self.remove_in_background(&child.temp);
+        match child.purpose {
+            Purpose::Snapshot { .. } => log::warn!("There is a child saving an .rdb. Killing it!"),
+            Purpose::Rewrite(_) => log::warn!("There is a child rewriting the AOF. Killing it!"),
+        }
+        let pid = child.pid;
+        self.stop_child();
+        let status = fork::wait(pid);
+        self.child_ended(status);
     }
 
-    /// The same at the end of the server, when nobody will hear of it.
-    pub fn kill_save_child(&mut self) {
-        if let Some(child) = &self.persistence.child {
-            log::warn!("There is a child saving an .rdb. Killing it!");
-            let pid = child.pid;
-            self.stop_save_child();
-            let status = fork::wait(pid);
-            self.child_ended(status);
+    /// Tells the child to stop. That it did is noted when the loop hears of its end.
+    pub(super) fn stop_child(&mut self) {
+        let Some(child) = &self.persistence.child else { return };
+        fork::kill_child(child.pid);
+        if let Purpose::Snapshot { temp, .. } = &child.purpose {
+            // It may be about to rename its file. Without a temporary file that fails, and a rename that was quicker
+            // is overwritten by whatever is saved from now on.
+            self.remove_in_background(temp);
         }
     }
 
     /// Unlinks a file that may be large: its blocks are freed by the last close, which is left to the other thread.
-    fn remove_in_background(&self, path: &Path) {
+    pub(super) fn remove_in_background(&self, path: &Path) {
         // Never waiting: what has this name could be a pipe.
         let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
         // It may be gone already.
@@ -251,12 +230,13 @@ impl Server {
 }
 
 /// The child's side of the reports.
-struct Reporter {
+pub(super) struct Reporter {
     pipe: ReportWriter,
     keys: u64,
     total: u64,
     sent_ns: u64,
     cow: Copies,
+    noun: &'static str,
 }
 
 /// What copy-on-write has cost so far, measured now and then.
@@ -272,7 +252,7 @@ struct Copies {
 }
 
 impl Copies {
-    fn measure(&mut self, level: Level) {
+    fn measure(&mut self, level: Level, noun: &str) {
         let began = clock::monotonic_ns();
         self.bytes = fork::private_dirty_bytes();
         self.measured_ns = clock::monotonic_ns();
@@ -281,7 +261,7 @@ impl Copies {
         self.sum += self.bytes;
         self.count += 1;
         let text = format!(
-            "Fork CoW for RDB: current {} MB, peak {} MB, average {} MB",
+            "Fork CoW for {noun}: current {} MB, peak {} MB, average {} MB",
             self.bytes >> 20,
             self.peak >> 20,
             (self.sum / self.count) >> 20
@@ -291,11 +271,11 @@ impl Copies {
 }
 
 impl Reporter {
-    fn new(pipe: ReportWriter, total: u64) -> Reporter {
-        Reporter { pipe, keys: 0, total, sent_ns: 0, cow: Copies::default() }
+    fn new(pipe: ReportWriter, total: u64, noun: &'static str) -> Reporter {
+        Reporter { pipe, keys: 0, total, sent_ns: 0, cow: Copies::default(), noun }
     }
 
-    fn progress(&mut self, keys: u64) {
+    pub fn progress(&mut self, keys: u64) {
         self.keys = keys;
         let now = clock::monotonic_ns();
         if now - self.sent_ns < REPORT_NS {
@@ -303,13 +283,13 @@ impl Reporter {
         }
         self.sent_ns = now;
         if now - self.cow.measured_ns > self.cow.cost_ns * COW_DUTY_CYCLE {
-            self.cow.measure(Level::Verbose);
+            self.cow.measure(Level::Verbose, self.noun);
         }
         self.send(false);
     }
 
-    fn finish(&mut self) {
-        self.cow.measure(Level::Notice);
+    pub fn finish(&mut self) {
+        self.cow.measure(Level::Notice, self.noun);
         self.send(true);
     }
 

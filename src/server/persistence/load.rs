@@ -1,4 +1,4 @@
-//! Loading the snapshot, at start and for DEBUG RELOAD.
+//! Loading, at start and for DEBUG RELOAD: the snapshot, or the append only file (`aof::load`).
 //!
 //! *Duty:* put the entries of a file into the databases; meanwhile answer clients now and then, and keep the figures
 //! of INFO; on damage say where and what, and leave the file alone.
@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::aof::Found;
 use super::rdb::{KeyDelay, reason};
 use crate::base::millis::Millis;
 use crate::base::num;
@@ -32,8 +33,10 @@ pub struct Loading {
 }
 
 /// What ended a load before its end.
-enum Stop {
+pub(super) enum Stop {
     Damage(RdbError),
+    /// The file cannot be believed, and the log says why.
+    Reported,
     /// The file is whole, but this server cannot hold what is in it.
     Unfit(String),
     /// The server is to end; [`Loop::exit`](crate::server::event_loop::Loop::exit) is set.
@@ -46,6 +49,25 @@ impl From<RdbError> for Stop {
     }
 }
 
+impl Stop {
+    /// What is to be said of it, unless that has been said.
+    pub fn text(self) -> Option<String> {
+        match self {
+            Stop::Damage(error) => Some(error.to_string()),
+            Stop::Unfit(text) => Some(text),
+            Stop::Reported | Stop::Exit => None,
+        }
+    }
+
+    fn report(&self, path: &Path, reader: &Reader<File>) {
+        match self {
+            Stop::Damage(error) => report_damage(path, reader, error),
+            Stop::Unfit(text) => log::warn!("{text}"),
+            Stop::Reported | Stop::Exit => {}
+        }
+    }
+}
+
 /// How this file is to be taken in.
 #[derive(Clone, Copy)]
 struct Manner {
@@ -53,6 +75,8 @@ struct Manner {
     merge: bool,
     /// Clients are served meanwhile. Not where a client's command is what loads.
     serve: bool,
+    /// Keys whose time is over are taken in all the same.
+    keep_expired: bool,
 }
 
 /// A load under way.
@@ -76,24 +100,59 @@ impl Server {
     /// the server meanwhile, and the load was cut short.
     pub fn load_at_start(&mut self) -> Result<(), String> {
         self.remove_leftovers();
+        self.read_manifest()?;
+        if self.config.appendonly { self.load_history() } else { self.load_snapshot().map(|_| ()) }
+    }
+
+    /// The append only file, or a snapshot where there is none: then that is what it begins with.
+    fn load_history(&mut self) -> Result<(), String> {
+        self.adopt_single_file()?;
+        let began = clock::monotonic_ns();
+        let sums = match self.load_append_only_files(true)? {
+            Found::CutShort => return Ok(()),
+            Found::Empty => None,
+            Found::Loaded(sums) => {
+                let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
+                log::info!("DB loaded from append only file: {seconds:.3} seconds");
+                sums
+            }
+            Found::Nothing => {
+                let found = self.load_snapshot()?;
+                if self.turn.exit.is_some() {
+                    return Ok(());
+                }
+                if found {
+                    log::warn!(
+                        "appendonly is yes and there is no append only file yet: it begins with the snapshot {}.",
+                        self.config.dbfilename
+                    );
+                    self.persistence.aof.aof_bootstrapped_from_rdb = true;
+                }
+                None
+            }
+        };
+        self.open_aof(sums)
+    }
+
+    /// `false`: there is no snapshot.
+    fn load_snapshot(&mut self) -> Result<bool, String> {
         let began = clock::monotonic_ns();
         let path = self.data_folder().join(&self.config.dbfilename);
-        let manner = Manner { merge: false, serve: true };
+        let manner = Manner { merge: false, serve: true, keep_expired: false };
         match self.load_file(&path, manner) {
             Ok(true) if self.persistence.loading.is_none() => {
                 let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
                 log::info!("DB loaded from disk: {seconds:.3} seconds");
-                Ok(())
+                Ok(true)
             }
-            Ok(_) => Ok(()),
-            Err(text) => Err(text),
+            other => other,
         }
     }
 
     /// Loads the snapshot again. A file that is not there is an error here.
     pub(super) fn reload(&mut self, merge: bool) -> Result<(), String> {
         let path = self.data_folder().join(&self.config.dbfilename);
-        match self.load_file(&path, Manner { merge, serve: false })? {
+        match self.load_file(&path, Manner { merge, serve: false, keep_expired: false })? {
             true => Ok(()),
             false => Err(format!("there is no file {}", path.display())),
         }
@@ -119,25 +178,8 @@ impl Server {
         };
         let size = file.metadata().map_err(fatal)?.len();
         self.begin_loading(size);
-        let mut loader = Loader {
-            manner,
-            now: self.clock.now(),
-            db: 0,
-            loaded: 0,
-            expired: 0,
-            empty: 0,
-            delay: KeyDelay::new(self.config.key_load_delay),
-            serve_at: 0,
-            serve_every: self.config.loading_process_events_interval_bytes.max(1),
-        };
-        loader.serve_at = loader.serve_every;
-        let options = ReadOptions {
-            checksum: self.config.rdbchecksum && self.ks.settings.checksums,
-            limit: Some(size),
-            limits: self.ks.settings.limits,
-            ..ReadOptions::default()
-        };
-        let mut reader = Reader::new(file, options);
+        let mut loader = self.new_loader(manner);
+        let mut reader = Reader::new(file, self.read_options(size));
         match loader.run(self, &mut reader) {
             Ok(()) => {
                 self.end_loading(&loader);
@@ -145,19 +187,79 @@ impl Server {
             }
             Err(Stop::Exit) => Ok(true),
             Err(stop) => {
-                self.persistence.loading = None;
-                self.exec.set_alarm(Alarm::LOADING, false);
-                match stop {
-                    Stop::Damage(error) => report_damage(path, &reader, &error),
-                    Stop::Unfit(text) => log::warn!("{text}"),
-                    Stop::Exit => {}
-                }
+                self.abandon_loading();
+                stop.report(path, &reader);
                 Err("Terminating server after rdb file reading failure.".to_owned())
             }
         }
     }
 
-    fn begin_loading(&mut self, size: u64) {
+    /// Loads the snapshot that an append only file begins with, as a part of a load that is under way. Answers where
+    /// it ends.
+    pub(super) fn load_preamble(&mut self, path: &Path, file: File, serve: bool) -> Result<u64, Stop> {
+        let size = file.metadata().map_err(|error| Stop::Unfit(reason(&error)))?.len();
+        // The commands behind it may still need a key whose time is over by now.
+        let mut loader = self.new_loader(Manner { merge: false, serve, keep_expired: true });
+        let mut reader = Reader::new(file, self.read_options(size));
+        match loader.run(self, &mut reader) {
+            Ok(()) => {
+                self.tell_loaded(&loader);
+                Ok(reader.offset())
+            }
+            Err(Stop::Exit) => Err(Stop::Exit),
+            Err(stop) => {
+                stop.report(path, &reader);
+                Err(Stop::Reported)
+            }
+        }
+    }
+
+    fn new_loader(&self, manner: Manner) -> Loader {
+        let serve_every = self.config.loading_process_events_interval_bytes.max(1);
+        Loader {
+            manner,
+            now: self.clock.now(),
+            db: 0,
+            loaded: 0,
+            expired: 0,
+            empty: 0,
+            delay: KeyDelay::new(self.config.key_load_delay),
+            serve_at: serve_every,
+            serve_every,
+        }
+    }
+
+    fn read_options(&self, size: u64) -> ReadOptions {
+        ReadOptions {
+            checksum: self.config.rdbchecksum && self.ks.settings.checksums,
+            limit: Some(size),
+            limits: self.ks.settings.limits,
+            ..ReadOptions::default()
+        }
+    }
+
+    /// Ends the state of loading, however far it came.
+    pub(super) fn abandon_loading(&mut self) {
+        self.persistence.loading = None;
+        self.exec.set_alarm(Alarm::LOADING, false);
+        self.clock.refresh();
+    }
+
+    /// So many bytes are loaded: notes it, and answers clients.
+    pub(super) fn loading_progress(&mut self, loaded: u64, serve: bool) -> Result<(), Stop> {
+        if let Some(loading) = &mut self.persistence.loading {
+            loading.loading_loaded_bytes = loaded;
+        }
+        if serve {
+            self.serve_while_loading();
+            if self.turn.exit.is_some() {
+                return Err(Stop::Exit);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_loading(&mut self, size: u64) {
         self.clock.refresh();
         self.ks.access.tick(self.clock.now());
         self.persistence.loading = Some(Loading {
@@ -170,6 +272,11 @@ impl Server {
     }
 
     fn end_loading(&mut self, loader: &Loader) {
+        self.tell_loaded(loader);
+        self.abandon_loading();
+    }
+
+    fn tell_loaded(&mut self, loader: &Loader) {
         let (loaded, expired, empty) = (loader.loaded, loader.expired, loader.empty);
         self.persistence.rdb_last_load_keys_loaded = loaded;
         self.persistence.rdb_last_load_keys_expired = expired;
@@ -180,9 +287,6 @@ impl Server {
         } else {
             log::info!("Done loading RDB, keys loaded: {loaded}, keys expired: {expired}.");
         }
-        self.persistence.loading = None;
-        self.exec.set_alarm(Alarm::LOADING, false);
-        self.clock.refresh();
     }
 
     /// One turn of the loop in the middle of a load: what has come is answered, without waiting for more. Nothing
@@ -217,7 +321,7 @@ impl Loader {
                 Item::ResizeDb { keys, .. } => srv.ks.dbs[self.db].entries.reserve(keys as usize),
                 Item::EmptyKey { key } => {
                     self.empty += 1;
-                    log::warn!("Skipping the empty key '{}'", key.escape_ascii());
+                    log::warn!("Loading the RDB, skipping empty key: {}", key.escape_ascii());
                 }
                 Item::Unsupported { key, code, .. } => {
                     return Err(Stop::Unfit(format!(
@@ -251,7 +355,7 @@ impl Loader {
     /// Puts an entry into its database. Some: the key was there already, and may not be.
     #[inline]
     fn take_in(&mut self, srv: &mut Server, entry: Entry<'_>) -> Option<Vec<u8>> {
-        if entry.expire.is_some_and(|at| at < self.now) {
+        if !self.manner.keep_expired && entry.expire.is_some_and(|at| at < self.now) {
             self.expired += 1;
             return None;
         }
@@ -268,7 +372,8 @@ impl Loader {
         };
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
-        match srv.ks.dbs[self.db].set(entry.key, value, expire, |_| access, self.now) {
+        let db = &mut srv.ks.dbs[self.db];
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, self.now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),
@@ -281,16 +386,7 @@ impl Loader {
             return Ok(());
         }
         self.serve_at = offset + self.serve_every;
-        if let Some(loading) = &mut srv.persistence.loading {
-            loading.loading_loaded_bytes = offset;
-        }
-        if self.manner.serve {
-            srv.serve_while_loading();
-            if srv.turn.exit.is_some() {
-                return Err(Stop::Exit);
-            }
-        }
-        Ok(())
+        srv.loading_progress(offset, self.manner.serve)
     }
 }
 

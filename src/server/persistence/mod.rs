@@ -7,11 +7,13 @@
 //! a file under its final name is always whole; nothing is saved while loading, as what is in memory is only a part.
 //! *Counterpart in C Redis:* `rdb.c`'s background half, `childinfo.c`, the save points of `serverCron`.
 
+pub mod aof;
+mod bgsave;
 mod child;
 mod load;
 mod rdb;
 
-pub use child::SavingChild;
+pub use child::{Purpose, SavingChild};
 pub use load::Loading;
 
 use super::Server;
@@ -55,6 +57,8 @@ pub struct Persistence {
     pub latest_fork_usec: u64,
     /// Progress of a load that is under way.
     pub loading: Option<Loading>,
+    /// The append only file.
+    pub aof: aof::Aof,
 }
 
 impl Persistence {
@@ -77,16 +81,26 @@ impl Persistence {
             rdb_last_load_keys_loaded: 0,
             latest_fork_usec: 0,
             loading: None,
+            aof: aof::Aof::default(),
         }
     }
 
     pub fn rdb_bgsave_in_progress(&self) -> bool {
-        self.child.is_some()
+        matches!(&self.child, Some(child) if matches!(child.purpose, Purpose::Snapshot { .. }))
+    }
+
+    pub fn aof_rewrite_in_progress(&self) -> bool {
+        matches!(&self.child, Some(child) if matches!(child.purpose, Purpose::Rewrite(_)))
     }
 
     /// Seconds since the background save began; -1 when there is none.
     pub fn rdb_current_bgsave_time_sec(&self, now: Millis) -> i64 {
-        self.child.as_ref().map_or(-1, |child| now.secs() - child.started)
+        self.child.as_ref().filter(|_| self.rdb_bgsave_in_progress()).map_or(-1, |child| now.secs() - child.started)
+    }
+
+    /// The same for the rewrite of the append only file.
+    pub fn aof_current_rewrite_time_sec(&self, now: Millis) -> i64 {
+        self.child.as_ref().filter(|_| self.aof_rewrite_in_progress()).map_or(-1, |child| now.secs() - child.started)
     }
 
     /// Seconds since the child told its copies last.
@@ -100,6 +114,7 @@ impl Persistence {
     /// CONFIG RESETSTAT.
     pub fn reset_stats(&mut self) {
         (self.rdb_saves, self.latest_fork_usec) = (0, 0);
+        self.aof.reset_stats();
     }
 }
 
@@ -111,6 +126,7 @@ impl Server {
         }
         self.reap_child();
         self.refresh_disk_alarm();
+        self.aof_cron();
         if self.persistence.child.is_none() {
             self.save_if_due();
         }
@@ -134,12 +150,17 @@ impl Server {
         let _ = self.bgsave();
     }
 
-    /// Raises or ends the alarm that refuses writes because snapshots fail. To be called also when `save` or
+    /// Raises or ends the alarm that refuses writes because snapshots fail, or the append only file. To be called also when `save` or
     /// `stop-writes-on-bgsave-error` were changed, to take effect at once rather than with the next cron.
     pub fn refresh_disk_alarm(&mut self) {
-        let failing = !self.persistence.last_bgsave_ok;
-        let on = failing && self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty();
+        let on = self.snapshots_fail() || self.persistence.aof.error().is_some();
         self.exec.set_alarm(Alarm::DISK_ERROR, on);
+    }
+
+    /// Whether writes are refused because snapshots fail.
+    pub(super) fn snapshots_fail(&self) -> bool {
+        let failing = !self.persistence.last_bgsave_ok;
+        failing && self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty()
     }
 
     /// A signal came, or a child ended.
@@ -157,6 +178,21 @@ impl Server {
             // Why it failed has been logged; the changes stay unsaved then.
             let _ = self.save_now();
         }
+    }
+
+    /// DEBUG LOADAOF: empties, and loads the append only file.
+    pub fn debug_load_aof(&mut self) -> Result<(), CmdError> {
+        self.aof_for_reading();
+        let mut fx = Effects::default();
+        self.empty_databases(0..self.ks.dbs.len(), false, &mut fx);
+        self.drain_server_side(&mut fx);
+        self.read_manifest().and_then(|()| self.load_append_only_files(false)).map_err(|reason| {
+            log::warn!("DEBUG LOADAOF failed: {reason}");
+            CmdError::Fixed("ERR Error trying to load the AOF files, check server logs")
+        })?;
+        self.exec.dirty = 0;
+        log::warn!("Append Only File loaded by DEBUG LOADAOF");
+        Ok(())
     }
 
     /// DEBUG RELOAD: saves, empties, loads. Each of the first two may be left out; without emptying, keys of the file

@@ -7,12 +7,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Refusal;
+use crate::base::ids::RunId;
 use crate::base::rng::Rng;
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crate::net::{Listener, Reactor, Route};
 use crate::server::Server;
 use crate::server::registry::Registry;
+use crate::server::replication::Replication;
 use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
 use crate::sys::{alloc, crash, process, signals, title};
@@ -35,10 +37,11 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
     let mut registry = Registry::new();
     rename_commands(&config, &mut registry)?;
     let identity = crate::server::identity::Identity::new(argv, file, &clock, &mut rng);
+    let replication = Replication::new(RunId::random(&mut rng), config.repl_backlog_size as u64, clock.now());
     let persistence = crate::server::persistence::Persistence::new(clock.now());
     let mut ks = Keyspace::new(config.databases as usize, rng.next_u64());
     ks.access.tick(clock.now());
-    let bio = Bio::start().map_err(|e| format!("Can't start the background thread: {e}"))?;
+    let bio = Bio::start(&config.bio_cpulist).map_err(|e| format!("Can't start the background thread: {e}"))?;
     let mut srv = Box::new(Server {
         ks,
         clients: Default::default(),
@@ -52,6 +55,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         blocking: Default::default(),
         pubsub: Default::default(),
         tracking: Tracking { keys: Keys::new(rng.next_u64()), ..Tracking::default() },
+        hosting: Default::default(),
         pause: Default::default(),
         config,
         clock,
@@ -60,6 +64,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         identity,
         persistence,
         observation: Default::default(),
+        replication,
     });
     srv.apply_all_config();
     Ok(srv)

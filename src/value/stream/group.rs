@@ -165,7 +165,9 @@ impl Group {
     pub fn memory(&self) -> usize {
         /// What a map takes for an entry, at the filling that ascending keys give it.
         const PENDING: usize = (size_of::<StreamId>() * 2 + size_of::<Pending>()) * 2;
-        let names: usize = self.consumers().map(|c| c.name.len()).sum();
+        const SAMPLES: usize = 16;
+        let (sampled, count) = (self.consumers().take(SAMPLES), self.consumer_count());
+        let names = sampled.map(|c| c.name.len()).sum::<usize>() * count / count.clamp(1, SAMPLES);
         self.pending.len() * PENDING + self.consumers.capacity() * size_of::<Option<Consumer>>() + names
     }
 }

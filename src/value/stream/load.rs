@@ -105,7 +105,7 @@ impl LoadingGroup<'_> {
 
     /// The next consumer; `active_time` is missing in files of 7.0 and before.
     pub fn consumer(&mut self, name: &[u8], seen_time: i64, active_time: Option<i64>) -> Result<ConsumerId, Reason> {
-        let id = self.group.add_consumer(name, seen_time).ok_or("two consumers of one name")?;
+        let id = self.group.add_consumer(name, seen_time).ok_or("Duplicate stream consumer detected")?;
         self.group.consumer_mut(id).active_time = active_time.unwrap_or(seen_time);
         Ok(id)
     }
@@ -114,7 +114,7 @@ impl LoadingGroup<'_> {
     pub fn owned(&mut self, consumer: ConsumerId, id: StreamId) -> Result<(), Reason> {
         let pending = self.group.pending.get_mut(&id).ok_or("a consumer has what is not pending")?;
         if pending.consumer != ConsumerId::NONE {
-            return Err("an entry is pending with two consumers");
+            return Err("Stream consumer PEL entry already has a consumer assigned");
         }
         pending.consumer = consumer;
         self.owned += 1;

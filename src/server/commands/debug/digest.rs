@@ -2,12 +2,14 @@
 //!
 //! *Duty:* a number made of all that data are. Like the rest of DEBUG it is no use of a key.
 //! *Invariant:* equal data gives equal digests, whatever the order in which keys and members lie or were written, the
-//! encodings, and the process: the seeds are fixed. *Counterpart in C Redis:* `computeDatasetDigest`.
+//! encodings, and the server: 7.0.15 gives the same. Deadlines of fields, which it does not know, are left out.
+//! *Counterpart in C Redis:* `computeDatasetDigest`.
 
-use crate::base::hash::HashSeed;
+use crate::base::float;
 use crate::base::num;
+use crate::base::sha1::sha1;
 use crate::call::{Call, CmdResult, DbId};
-use crate::ds::element::Elem;
+use crate::ds::element::{Elem, TextBuf};
 use crate::keyspace::EntryRef;
 use crate::server::Server;
 use crate::value::stream::StreamId;
@@ -17,119 +19,106 @@ use super::look::find;
 
 /// 160 bits about data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Digest([u64; 3]);
+struct Digest([u8; 20]);
 
 impl Digest {
     /// Adds something whose place does not matter.
-    fn add(&mut self, other: Digest) {
-        for (own, other) in self.0.iter_mut().zip(other.0) {
-            *own ^= other;
-        }
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.iter_mut().zip(sha1(bytes)).for_each(|(own, other)| *own ^= other);
+    }
+
+    /// Adds something behind what was added before.
+    fn append(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+        self.0 = sha1(&self.0);
+    }
+
+    /// The next piece of something in order.
+    fn element(&mut self, element: Elem<'_>) {
+        self.append(element.text(&mut TextBuf::default()));
     }
 
     fn text(self) -> String {
-        format!("{:016x}{:016x}{:08x}", self.0[0], self.0[1], self.0[2] as u32)
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// Makes digests; keeps a buffer in which what is to be digested is laid out.
-struct Digester {
-    seeds: [HashSeed; 3],
-    buf: Vec<u8>,
+/// Adds type and content of a value, and whether its key expires, but not when.
+fn add_value(digest: &mut Digest, entry: EntryRef<'_>) {
+    let kind: u32 = match entry.view() {
+        View::Int(_) | View::Str(_) => 0,
+        View::Object(ValueRef::List(_)) => 1,
+        View::Object(ValueRef::Set(_)) => 2,
+        View::Object(ValueRef::Zset(_)) => 3,
+        View::Object(ValueRef::Hash(_)) => 4,
+        View::Object(ValueRef::Stream(_)) => 6,
+    };
+    digest.append(&kind.to_be_bytes());
+    match entry.view() {
+        View::Int(i) => digest.append(num::format_i64(i, &mut [0; 20])),
+        View::Str(bytes) => digest.append(bytes),
+        View::Object(ValueRef::List(list)) => list.for_each(|element| digest.append(element.text(&mut [0; 24]))),
+        View::Object(ValueRef::Stream(stream)) => add_stream(digest, stream),
+        View::Object(ValueRef::Set(set)) => set.iter().for_each(|m| digest.add(m.text(&mut TextBuf::default()))),
+        View::Object(ValueRef::Hash(hash)) => hash.iter().for_each(|(field, value)| {
+            let mut pair = Digest::default();
+            pair.element(field);
+            pair.element(value);
+            digest.add(&pair.0);
+        }),
+        View::Object(ValueRef::Zset(zset)) => zset.iter().for_each(|(member, score)| {
+            let (mut pair, mut printed) = (Digest::default(), Vec::new());
+            pair.element(member);
+            float::write_f64(&mut printed, score);
+            pair.append(&printed);
+            digest.add(&pair.0);
+        }),
+    }
+    if entry.expires_at().is_some() {
+        digest.add(b"!!expire!!");
+    }
 }
 
-impl Digester {
-    fn new() -> Digester {
-        Digester { seeds: [1, 2, 3].map(HashSeed::new), buf: Vec::new() }
-    }
-
-    fn buffer(&self) -> Digest {
-        Digest([0, 1, 2].map(|i| self.seeds[i].hash(&self.buf)))
-    }
-
-    /// A piece of known length: no two rows of pieces look the same laid out.
-    fn piece(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.buf.extend_from_slice(bytes);
-    }
-
-    /// Type and content, and whether the key expires, but not when.
-    fn value(&mut self, entry: EntryRef<'_>) -> Digest {
-        self.buf.clear();
-        self.piece(entry.type_name().as_bytes());
-        self.buf.push(entry.expires_at().is_some() as u8);
-        match entry.view() {
-            View::Int(i) => self.piece(num::format_i64(i, &mut [0; 20])),
-            View::Str(bytes) => self.piece(bytes),
-            View::Object(ValueRef::List(list)) => list.for_each(|element| self.piece(element.text(&mut [0; 24]))),
-            View::Object(ValueRef::Stream(stream)) => self.stream(stream),
-            View::Object(members) => self.members(members),
-        }
-        self.buffer()
-    }
-
-    fn element(&mut self, element: Elem<'_>) {
-        self.piece(element.text(&mut Default::default()));
-    }
-
-    fn stream(&mut self, stream: &Stream) {
-        for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
-            self.buf.extend_from_slice(&entry.id.to_bytes());
-            self.buf.extend_from_slice(&(entry.fields as u64).to_le_bytes());
-            for (field, value) in entry.pairs() {
-                self.element(field);
-                self.element(value);
-            }
+fn add_stream(digest: &mut Digest, stream: &Stream) {
+    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+        digest.append(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+        for (field, value) in entry.pairs() {
+            digest.element(field);
+            digest.element(value);
         }
     }
+}
 
-    /// Collections without an order: a digest of each member, with what belongs to it, all added up.
-    fn members(&mut self, value: ValueRef<'_>) {
-        let head = std::mem::take(&mut self.buf);
-        let mut all = Digest::default();
-        let mut member = |parts: &[Elem<'_>], score: f64| {
-            self.buf.clear();
-            parts.iter().for_each(|part| self.element(*part));
-            self.buf.extend_from_slice(&score.to_bits().to_le_bytes());
-            all.add(self.buffer());
-        };
-        match value {
-            ValueRef::Set(set) => set.iter().for_each(|m| member(&[m], 0.0)),
-            ValueRef::Hash(hash) => hash.iter().for_each(|(field, value)| member(&[field, value], 0.0)),
-            ValueRef::Zset(zset) => zset.iter().for_each(|(m, score)| member(&[m], score)),
-            ValueRef::List(_) | ValueRef::Stream(_) => unreachable!("these have an order"),
-        }
-        self.buf = head;
-        all.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
+/// Adds a whole database, if there is anything in it.
+fn add_db<'a>(all: &mut Digest, db: DbId, entries: impl Iterator<Item = EntryRef<'a>>) {
+    let mut entries = entries.peekable();
+    if entries.peek().is_some() {
+        all.append(&db.0.to_be_bytes());
     }
-
-    fn key(&mut self, db: DbId, entry: EntryRef<'_>) -> Digest {
-        let value = self.value(entry);
-        self.buf.clear();
-        self.buf.extend_from_slice(&db.0.to_le_bytes());
-        self.piece(entry.key());
-        value.0.iter().for_each(|word| self.buf.extend_from_slice(&word.to_le_bytes()));
-        self.buffer()
+    for entry in entries {
+        let mut digest = Digest::default();
+        digest.append(entry.key());
+        add_value(&mut digest, entry);
+        all.add(&digest.0);
     }
 }
 
 pub(super) fn digest(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let (mut digester, mut all) = (Digester::new(), Digest::default());
+    let mut all = Digest::default();
     for (i, db) in srv.ks.dbs.iter().enumerate() {
-        for entry in db.entries.iter() {
-            all.add(digester.key(DbId(i as u32), entry));
-        }
+        add_db(&mut all, DbId(i as u32), db.entries.iter());
     }
     call.reply.status(&all.text());
     Ok(())
 }
 
 pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let mut digester = Digester::new();
     call.reply.array(call.args.len() - 2);
     for key in call.args.from(2) {
-        let entry = find(srv, call, key);
-        let digest = entry.map_or(Digest::default(), |entry| digester.value(entry));
+        let mut digest = Digest::default();
+        if let Some(entry) = find(srv, call, key) {
+            add_value(&mut digest, entry);
+        }
         call.reply.status(&digest.text());
     }
     Ok(())
@@ -138,6 +127,7 @@ pub(super) fn digest_value(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::hash::HashSeed;
     use crate::base::millis::Millis;
     use crate::keyspace::{Db, Expire, New};
     use crate::value::{Hash, Limits, Set, Value, Zset};
@@ -152,8 +142,8 @@ mod tests {
             };
             db.put(key.as_bytes(), value, *expire, 0, Millis(0));
         }
-        let (mut digester, mut all) = (Digester::new(), Digest::default());
-        db.entries.iter().for_each(|e| all.add(digester.key(DbId(0), e)));
+        let mut all = Digest::default();
+        add_db(&mut all, DbId(0), db.entries.iter());
         all
     }
 
@@ -175,7 +165,9 @@ mod tests {
         let mut db = Db::new(HashSeed::new(7));
         db.put(b"k", New::Object(Box::new(value)), Expire::Clear, 0, Millis(0));
         let entry = db.entries.get(db.entries.hash(b"k"), b"k").unwrap();
-        Digester::new().value(entry)
+        let mut digest = Digest::default();
+        add_value(&mut digest, entry);
+        digest
     }
 
     fn set_of(members: &[&str], limits: &Limits) -> Digest {

@@ -21,8 +21,9 @@ pub(super) fn assert(srv: &mut Server, _: &mut Call<'_>) -> CmdResult {
 }
 
 pub(super) fn change_replid(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    srv.identity.replid = RunId::random(&mut srv.ks.rng);
-    log::info!("The replication id was changed by DEBUG CHANGE-REPL-ID: {}", srv.identity.replid);
+    let id = RunId::random(&mut srv.ks.rng);
+    srv.replication.ids.change(id);
+    log::info!("The replication id was changed by DEBUG CHANGE-REPL-ID: {id}");
     call.reply.ok();
     Ok(())
 }
@@ -39,6 +40,12 @@ pub(super) fn skip_checksums(srv: &mut Server, call: &mut Call<'_>) -> CmdResult
 
 pub(super) fn pause_cron(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.turn.cron_paused = is_on(call.arg(2));
+    call.reply.ok();
+    Ok(())
+}
+
+pub(super) fn aof_flush_sleep(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    srv.persistence.aof.flush_sleep_us = num::parse_u64(call.arg(2)).ok_or(CmdError::NotInteger)?;
     call.reply.ok();
     Ok(())
 }

@@ -1,0 +1,56 @@
+//! Replication: the driver of the cores in `repl`.
+//!
+//! *Duty:* the state ([`Replication`]), and the stream of operations as far as this server makes it. `master` serves
+//! replicas, `replica` follows a master. *Does not know:* who may continue where, who shares a child, when to give up:
+//! that is decided in `repl`.
+//! *Invariants:* the stream is made here only while this server is a master; a replica passes on what its master says,
+//! byte for byte. *Counterpart in C Redis:* `replication.c`.
+
+use crate::base::ids::RunId;
+use crate::base::millis::Millis;
+use crate::call::effects::{Ops, Targets};
+use crate::repl::{Backlog, Failover, Ids, Replicas};
+use crate::server::Server;
+use crate::server::propagate::{Feed, Wrap};
+
+#[derive(Debug)]
+pub struct Replication {
+    pub ids: Ids,
+    pub backlog: Backlog,
+    pub replicas: Replicas,
+    pub failover: Failover,
+    feed: Feed,
+    /// Where a unit's operations become a piece of the stream.
+    scratch: Vec<u8>,
+}
+
+impl Replication {
+    pub fn new(id: RunId, backlog_size: u64, now: Millis) -> Replication {
+        Replication {
+            ids: Ids::new(id),
+            backlog: Backlog::new(backlog_size),
+            replicas: Replicas::new(now),
+            failover: Failover::default(),
+            feed: Feed::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether operations become a stream.
+    #[inline]
+    pub fn is_fed(&self) -> bool {
+        self.backlog.is_active()
+    }
+}
+
+impl Server {
+    /// Adds a unit's operations to the stream.
+    pub(super) fn feed_replicas(&mut self, ops: &Ops, wrap: Wrap) {
+        let replication = &mut self.replication;
+        replication.scratch.clear();
+        replication.feed.write(ops, wrap, Targets::REPLICAS, &mut replication.scratch);
+        if !replication.scratch.is_empty() {
+            replication.backlog.append(&replication.scratch);
+        }
+    }
+}
