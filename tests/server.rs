@@ -9,6 +9,9 @@ mod harness;
 #[path = "server/clients.rs"]
 mod clients;
 
+#[path = "server/aof.rs"]
+mod aof;
+
 #[path = "server/blocking.rs"]
 mod blocking;
 
@@ -17,6 +20,9 @@ mod config;
 
 #[path = "server/connection.rs"]
 mod connection;
+
+#[path = "server/debug.rs"]
+mod debug;
 
 #[path = "server/evict.rs"]
 mod evict;

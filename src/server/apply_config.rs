@@ -49,6 +49,14 @@ const RULES: &[Rule] = &[
         crash::set_enabled(srv.config.crash_log_enabled);
         Ok(())
     }),
+    on_change(&["use-exit-on-panic"], |srv| {
+        crash::set_exit_on_panic(srv.config.use_exit_on_panic);
+        Ok(())
+    }),
+    rule(&["watchdog-period"], |srv| {
+        srv.feed_watchdog();
+        Ok(())
+    }),
     rule(&["maxmemory"], set_memory_alarm),
     on_change(&["maxmemory"], shrink_to_limit),
     rule(
@@ -98,6 +106,10 @@ const RULES: &[Rule] = &[
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
     on_change(&["appendonly"], Server::switch_aof),
+    on_change(&["aof-disable-auto-gc"], |srv| {
+        srv.remove_history();
+        Ok(())
+    }),
     on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];

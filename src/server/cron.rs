@@ -6,6 +6,7 @@
 
 use super::Server;
 use super::client::Flags;
+use crate::sys::crash;
 
 /// With `dynamic-hz`, clients that one call looks at, at most, before the frequency is raised.
 const CLIENTS_PER_CALL: usize = 200;
@@ -19,6 +20,9 @@ impl Server {
         self.turn.next_cron_us = now_us + 1_000_000 / self.effective_hz() as u64;
         if self.turn.cron_paused {
             return;
+        }
+        if self.config.watchdog_period > 0 {
+            self.feed_watchdog();
         }
         self.sample_rates(now_us);
         self.close_idle_clients(now_us / 1000);
@@ -34,6 +38,15 @@ impl Server {
         self.persistence_cron();
         let used = self.used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
+    }
+
+    /// The watchdog waits for the next call, and for the one after it at least.
+    pub(super) fn feed_watchdog(&self) {
+        let period = match self.config.watchdog_period {
+            0 => 0,
+            ms => ms.max(2 * 1000 / self.config.hz.max(1)),
+        };
+        crash::watchdog::alive(period);
     }
 
     /// `hz`, raised with the number of clients when `dynamic-hz` says so.

@@ -15,7 +15,9 @@ pub struct Identity {
     pub run_id: RunId,
     pub started: Millis,
     pub started_mono_us: u64,
-    /// How the program was called.
+    /// The command line.
+    pub argv: Vec<OsString>,
+    /// How the program was called; in a child: what it is there for.
     pub program: String,
     /// The absolute path of the program.
     pub executable: String,
@@ -30,6 +32,7 @@ impl Identity {
         let text = |p: PathBuf| p.to_string_lossy().into_owned();
         let program = argv.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
         Identity {
+            argv: argv.to_vec(),
             run_id: RunId::random(rng),
             started: clock.now(),
             started_mono_us: clock.mono_us(),

@@ -211,7 +211,7 @@ impl Registry {
     }
 
     /// [`Registry::lookup`] for whoever has the first two words of a request.
-    pub fn find(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
+    pub fn lookup_words(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
         match self.command(name) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
             Some(id) => self.lookup_within(id, first),

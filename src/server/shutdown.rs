@@ -6,9 +6,12 @@
 //! for, so NOW and `shutdown-timeout` change nothing. *Counterpart in C Redis:* `prepareForShutdown`,
 //! `finishShutdown`, `abortShutdown`.
 
+use std::path::Path;
+use std::time::Duration;
+
 use super::Server;
 use crate::config::ShutdownFlags;
-use crate::sys::{process, signals};
+use crate::sys::{crash, process, signals};
 use nix::sys::signal::Signal;
 
 /// Whether the data set is saved on the way out.
@@ -63,7 +66,7 @@ impl Server {
         }
         if let Some(path) = super::startup::pidfile(&self.config, self.config.daemonize) {
             log::info!("Removing the pid file.");
-            process::remove_pidfile(std::path::Path::new(&path));
+            process::remove_pidfile(Path::new(&path));
         }
         self.write_replies();
         if !self.config.unixsocket.is_empty() {
@@ -75,6 +78,36 @@ impl Server {
         log::warn!("Redis is now ready to exit, bye bye...");
         self.turn.exit = Some(0);
         Ok(())
+    }
+
+    /// DEBUG RESTART and CRASH-AND-RECOVER: the program starts again in this process, with the command line that it
+    /// had. Returns only to say why it cannot.
+    pub fn start_again(&mut self, gracefully: bool, delay: Duration) -> String {
+        let program = Path::new(&self.identity.executable).to_owned();
+        if !process::may_execute(&program) {
+            return format!("this process has no permissions to execute {}", program.display());
+        }
+        if gracefully {
+            if !self.identity.config_file.is_empty()
+                && let Err(error) = self.rewrite_config(false)
+            {
+                let reason = String::from_utf8_lossy(&error.message()).into_owned();
+                return format!("configuration rewrite process failed: {reason}");
+            }
+            if let Err(reason) = self.shutdown(Shutdown { saving: Saving::ByConfig, force: false }) {
+                return format!("error preparing for shutdown: {reason}");
+            }
+        } else {
+            // Nobody would wait for it.
+            self.kill_child();
+        }
+        // The timer would outlive its handler.
+        crash::watchdog::alive(0);
+        std::thread::sleep(delay);
+        let error = process::become_program(&program, &self.identity.argv);
+        // After a shutdown there is no way back.
+        log::warn!("Starting {} again failed: {error}", program.display());
+        crate::sys::fork::exit_now(1)
     }
 
     /// What signals have asked for since the last turn.

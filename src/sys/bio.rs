@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use crate::sys::crash;
+use crate::sys::{affinity, crash};
 
 /// One thing to do.
 pub enum Job {
@@ -66,10 +66,14 @@ pub struct Bio {
 
 impl Bio {
     /// Starts the thread. Call it after daemonizing: threads do not survive a fork.
-    pub fn start() -> std::io::Result<Bio> {
+    pub fn start(processors: &str) -> std::io::Result<Bio> {
         let (queue, jobs) = channel();
+        let processors = processors.to_owned();
         let blocked = SignalsBlocked::now();
-        std::thread::Builder::new().name("bio".to_string()).stack_size(256 << 10).spawn(move || work(jobs))?;
+        std::thread::Builder::new()
+            .name("bio".to_string())
+            .stack_size(256 << 10)
+            .spawn(move || work(jobs, &processors))?;
         drop(blocked);
         Ok(Bio { queue })
     }
@@ -171,7 +175,9 @@ impl Job {
     }
 }
 
-fn work(jobs: Receiver<Message>) {
+fn work(jobs: Receiver<Message>, processors: &str) {
+    // If it is refused, the thread runs where it likes; whoever wrote the list hears so from the main thread.
+    let _ = affinity::bind_thread(processors);
     // On a core that it shares with the loop, this thread must not take a whole time slice while a client waits.
     // SAFETY: a call with numbers only; on Linux a `who` of 0 is the calling thread. If it is refused, the thread
     // merely competes.
@@ -249,7 +255,7 @@ mod tests {
     #[test]
     fn jobs_run_in_order_and_are_counted() {
         let before = mask_of("thread-self");
-        let bio = Bio::start().unwrap();
+        let bio = Bio::start("").unwrap();
         bio.drain();
         assert_eq!(mask_of("thread-self"), before, "the starting thread has its mask back");
         // 1 to 31 but KILL (9) and STOP (19), which cannot be blocked, and the five of a crash.

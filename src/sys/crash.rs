@@ -23,6 +23,7 @@ use crate::sys::path_slot::PathSlot;
 use crate::sys::stack_text::StackText;
 
 mod dump;
+pub mod watchdog;
 
 const SIGNALS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT];
 const STACK_SIZE: usize = 1 << 20;
@@ -32,6 +33,7 @@ const MAX_SECTIONS: usize = 8;
 static VERSION: OnceLock<&'static str> = OnceLock::new();
 static SECTIONS: [OnceLock<Section>; MAX_SECTIONS] = [const { OnceLock::new() }; MAX_SECTIONS];
 static ENABLED: AtomicBool = AtomicBool::new(false);
+static EXITS: AtomicBool = AtomicBool::new(false);
 static STARTED: AtomicBool = AtomicBool::new(false);
 static FAULTS: AtomicU32 = AtomicU32::new(0);
 static FIRST_SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -61,6 +63,11 @@ pub fn set_enabled(enabled: bool) {
             reset(signal);
         }
     }
+}
+
+/// `use-exit-on-panic`: a failed assertion ends the process by status 1, and not by SIGABRT.
+pub fn set_exit_on_panic(exit: bool) {
+    EXITS.store(exit, SeqCst);
 }
 
 /// Adds a section, printed under `------ title ------` in the order of registration. The function runs in the signal
@@ -177,6 +184,9 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         sections();
     }
     finish();
+    if EXITS.load(SeqCst) {
+        exit_now(1);
+    }
     die(libc::SIGABRT);
 }
 

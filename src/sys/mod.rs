@@ -9,6 +9,7 @@
 //! *Counterpart in C Redis:* `zmalloc.c`, `bio.c`, `childinfo.c`, `monotonic.c`, `setproctitle.c`, `syscheck.c`, and
 //! the parts of `server.c` and `debug.c` that speak to the kernel.
 
+pub mod affinity;
 pub mod alloc;
 pub mod bio;
 pub mod clock;

@@ -7,8 +7,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -43,6 +45,21 @@ pub fn adjust_nofile_limit(want: u64) -> io::Result<NofileLimit> {
         }
     }
     Ok(NofileLimit { was, got: was, refused: Some(refused) })
+}
+
+/// Whether this process may run that program.
+pub fn may_execute(program: &Path) -> bool {
+    nix::unistd::access(program, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+/// Replaces this process by a program that is called as `argv` says. Returns only with the reason why not. Every
+/// descriptor of ours is closed by the kernel, save the three standard ones.
+pub fn become_program(program: &Path, argv: &[OsString]) -> io::Error {
+    let mut command = std::process::Command::new(program);
+    if let Some((name, arguments)) = argv.split_first() {
+        command.arg0(name).args(arguments);
+    }
+    command.exec()
 }
 
 /// Bytes that lie in transparent huge pages. Costs time in proportion to the mapped memory.

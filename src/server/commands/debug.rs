@@ -1,12 +1,13 @@
 //! DEBUG: what tests and bug hunters ask for, and nobody else should.
 //!
 //! *Duty:* the table of what there is ([`SUBCOMMANDS`]), and the short ones; [`look`] and [`digest`] have those that
-//! look at data, [`knobs`] those that turn something.
+//! look at data, [`knobs`] those that turn something, [`harm`] those that try the process.
 //! *Does not know:* subcommands of parts that are not built; they are refused as unknown.
 //! *Invariant:* nothing is done for a client that `enable-debug-command` keeps out. DEBUG is one command and not a
 //! container, as in 7.0: its subcommands have no rows. *Counterpart in C Redis:* `debugCommand`.
 
 mod digest;
+mod harm;
 mod knobs;
 mod look;
 
@@ -70,9 +71,17 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "CHANGE-REPL-ID",
         "    Gives the data set another replication id, so that no replica can go on with it.",
     ]),
+    sub("CLIENT-EVICTION", 2..=2, harm::client_classes, &[
+        "CLIENT-EVICTION",
+        "    Shows how many clients of each size there are, and what they take.",
+    ]),
     sub("CONFIG-REWRITE-FORCE-ALL", 2..=2, rewrite_all, &[
         "CONFIG-REWRITE-FORCE-ALL",
         "    As CONFIG REWRITE, parameters at their defaults included.",
+    ]),
+    sub("CRASH-AND-RECOVER", 2..=usize::MAX, harm::crash_and_recover, &[
+        "CRASH-AND-RECOVER [<milliseconds>]",
+        "    Drops everything and starts the program again, after so long.",
     ]),
     sub("DIGEST", 2..=2, digest::digest, &[
         "DIGEST",
@@ -94,6 +103,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "HTSTATS-KEY <key>",
         "    Shows how full the table of a value is.",
     ]),
+    sub("LEAK", 3..=3, harm::leak, &[
+        "LEAK <string>",
+        "    Copies a string and forgets where the copy is.",
+    ]),
     sub("LISTPACK", 3..=3, look::listpack, &[
         "LISTPACK <key>",
         "    Prints the elements of a packed hash or sorted set.",
@@ -113,6 +126,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("OBJECT", 3..=3, look::object, &[
         "OBJECT <key>",
         "    Shows where and how the value of <key> is kept.",
+    ]),
+    sub("OOM", 2..=usize::MAX, harm::out_of_memory, &[
+        "OOM",
+        "    Ends the server as a want of memory does.",
     ]),
     sub("PANIC", 2..=usize::MAX, panic, &[
         "PANIC",
@@ -161,6 +178,11 @@ const SUBCOMMANDS: &[Subcommand] = &[
         "REPLYBUFFER RESIZING <0|1>",
         "    With 0, connections keep their reply buffers.",
     ]),
+    sub("RESTART", 2..=usize::MAX, harm::restart, &[
+        "RESTART [<milliseconds>]",
+        "    Saves what is to be saved, rewrites the configuration file and starts the",
+        "    program again, after so long.",
+    ]),
     sub("SDSLEN", 3..=3, look::string_lengths, &[
         "SDSLEN <key>",
         "    Shows how much room a string and its key have.",
@@ -172,6 +194,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("SET-ACTIVE-EXPIRE", 3..=3, set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    With 0, keys expire only when somebody looks at them.",
+    ]),
+    sub("SET-DISABLE-DENY-SCRIPTS", 3..=3, harm::allow_noscript, &[
+        "SET-DISABLE-DENY-SCRIPTS <0|1>",
+        "    With 1, scripts may call commands that are not meant for them.",
     ]),
     sub("SET-SKIP-CHECKSUM-VALIDATION", 3..=3, knobs::skip_checksums, &[
         "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
@@ -188,6 +214,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("STRINGMATCH-LEN", 4..=4, match_pattern, &[
         "STRINGMATCH-LEN <pattern> <string>",
         "    Tells whether a pattern matches.",
+    ]),
+    sub("STRINGMATCH-TEST", 2..=2, harm::try_patterns, &[
+        "STRINGMATCH-TEST",
+        "    Matches random patterns against random strings.",
     ]),
 ];
 

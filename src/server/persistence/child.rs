@@ -17,11 +17,13 @@ use nix::unistd::{self, Pid};
 
 use super::aof::RewriteChild;
 use super::rdb::reason;
+use crate::config::Config;
 use crate::config::values::OomScoreAdj;
 use crate::net::{Listener, Route};
 use crate::server::Server;
 use crate::server::apply_config::OOM_CHILD;
 use crate::server::observation::latency;
+use crate::sys::affinity;
 use crate::sys::bio::Job;
 use crate::sys::clock;
 use crate::sys::fork::{self, ChildReport, ExitStatus, ReportReader, ReportWriter};
@@ -49,6 +51,15 @@ pub(super) struct Trade {
     /// In the lines about copies.
     pub noun: &'static str,
 }
+
+impl Trade {
+    /// Where the child may run: who writes a snapshot, for a file or for replicas, and who writes a log anew.
+    fn processors(self, config: &Config) -> &str {
+        if self.noun == SNAPSHOT { &config.bgsave_cpulist } else { &config.aof_rewrite_cpulist }
+    }
+}
+
+const SNAPSHOT: &str = "RDB";
 
 /// A child that saves, as the server sees it.
 pub struct SavingChild {
@@ -80,7 +91,7 @@ impl Server {
             if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || unistd::getppid() != server {
                 return 1;
             }
-            self.prepare_child(reader_fd, trade.title);
+            self.prepare_child(reader_fd, trade);
             let reporter = Reporter::new(writer, self.ks.total_keys() as u64, trade.noun);
             work(self, reporter)
         })?;
@@ -105,7 +116,7 @@ impl Server {
     }
 
     /// In the child: lets go of what is the server's alone.
-    fn prepare_child(&mut self, reader: RawFd, title: &str) {
+    fn prepare_child(&mut self, reader: RawFd, trade: Trade) {
         // A port that the child keeps open is not free when the server has gone; and a connection that the server
         // closes would stay open for its peer. Only the descriptors are closed: freeing memory would copy it.
         let listeners = self.turn.listeners.iter().map(|(listener, _)| match listener {
@@ -118,8 +129,11 @@ impl Server {
             let _ = unistd::close(fd);
         }
         if self.config.set_proc_title {
-            self.identity.program = title.to_owned();
+            self.identity.program = trade.title.to_owned();
             crate::sys::title::set(&self.process_title());
+        }
+        if affinity::bind_thread(trade.processors(&self.config)).is_err() {
+            log_raw(Level::Warning, "Unable to bind the saving child to the processors of its list");
         }
         let is_on = self.config.oom_score_adj != OomScoreAdj::No;
         if is_on && fork::set_oom_score_adj(self.oom_score(OOM_CHILD)).is_err() {

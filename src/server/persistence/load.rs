@@ -50,6 +50,15 @@ impl From<RdbError> for Stop {
 }
 
 impl Stop {
+    /// What is to be said of it, unless that has been said.
+    pub fn text(self) -> Option<String> {
+        match self {
+            Stop::Damage(error) => Some(error.to_string()),
+            Stop::Unfit(text) => Some(text),
+            Stop::Reported | Stop::Exit => None,
+        }
+    }
+
     fn report(&self, path: &Path, reader: &Reader<File>) {
         match self {
             Stop::Damage(error) => report_damage(path, reader, error),

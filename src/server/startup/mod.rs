@@ -16,7 +16,7 @@ use crate::config::{Config, Supervised};
 use crate::server::Server;
 use crate::sys::daemon::{self, Daemon};
 use crate::sys::log as server_log;
-use crate::sys::{crash, kernel, process, signals, title};
+use crate::sys::{affinity, crash, kernel, process, signals, title};
 
 pub use arguments::Asked;
 pub use files::lock_data;
@@ -92,6 +92,7 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     }
     signals::install().map_err(|e| format!("Can't install signal handlers: {e}"))?;
     crash::install(crate::server::version::REDIS_VERSION, config.crash_log_enabled);
+    crash::set_exit_on_panic(config.use_exit_on_panic);
     says::starting(&config, file.as_deref());
     for finding in &loaded.findings {
         log::warn!("{finding}");
@@ -113,11 +114,19 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
         tell_manager("STATUS=Loading the data set\n");
     }
     srv.load_at_start()?;
+    bind_processors(&srv.config);
     says::ready(&srv);
     if notify {
         tell_manager("STATUS=Ready to accept connections\nREADY=1\n");
     }
     Ok(srv)
+}
+
+/// Last: what was started before, the background thread, has a list of its own.
+fn bind_processors(config: &Config) {
+    if let Err(error) = affinity::bind_thread(&config.server_cpulist) {
+        log::warn!("server_cpulist {}: {error}", config.server_cpulist);
+    }
 }
 
 /// Whether a service manager waits for word from us.

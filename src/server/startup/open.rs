@@ -41,7 +41,7 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
     let persistence = crate::server::persistence::Persistence::new(clock.now());
     let mut ks = Keyspace::new(config.databases as usize, rng.next_u64());
     ks.access.tick(clock.now());
-    let bio = Bio::start().map_err(|e| format!("Can't start the background thread: {e}"))?;
+    let bio = Bio::start(&config.bio_cpulist).map_err(|e| format!("Can't start the background thread: {e}"))?;
     let mut srv = Box::new(Server {
         ks,
         clients: Default::default(),

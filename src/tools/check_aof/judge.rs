@@ -26,7 +26,7 @@ impl Judge {
             return Some("a command without a name".to_owned());
         };
         let name = shown(&command.name);
-        match self.registry.find(&command.name, command.first.as_deref()) {
+        match self.registry.lookup_words(&command.name, command.first.as_deref()) {
             Err(Unknown::Command) => Some(format!("unknown command '{name}'")),
             Err(Unknown::Subcommand(_)) => {
                 let first = command.first.as_deref().unwrap_or_default();

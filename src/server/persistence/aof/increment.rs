@@ -7,14 +7,14 @@
 //! *Counterpart in C Redis:* `server.aof_fd`, `aofWrite`, the truncation in `flushAppendOnlyFile`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::super::rdb::create;
 use crate::aof::SUMS_SUFFIX;
-use crate::aof::sums::{Chain, HEADER};
+use crate::aof::sums::{Chain, HEADER, RECORD_BYTES};
 
 /// While much is written there is a sum for so many bytes; beyond that there is one whenever sums are written out.
 const SEAL_EVERY: u64 = 64 << 10;
@@ -38,6 +38,8 @@ struct Seals {
     chain: Chain,
     /// Records that are not written yet.
     pending: Vec<u8>,
+    /// Bytes in the side file.
+    size: u64,
 }
 
 /// What loading found out about the file that is to grow on.
@@ -66,7 +68,8 @@ impl Increment {
         if seal {
             let mut file = create(&seals_path(&increment.path))?;
             file.write_all(&HEADER)?;
-            increment.seals = Some(Seals { file, chain: Chain::new(), pending: Vec::new() });
+            let size = HEADER.len() as u64;
+            increment.seals = Some(Seals { file, chain: Chain::new(), pending: Vec::new(), size });
         }
         Ok(increment)
     }
@@ -82,7 +85,7 @@ impl Increment {
             let file = open(&seals_path(&increment.path))?;
             // A record that was cut off would put those behind it in the wrong place.
             file.set_len(side_bytes)?;
-            increment.seals = Some(Seals { file, chain, pending: Vec::new() });
+            increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
             increment.write_seals();
         }
         Ok(increment)
@@ -111,7 +114,7 @@ impl Increment {
 
     /// Takes back what a failed append left in the file.
     fn undo(&mut self, partly: &[u8], error: io::Error) -> AppendError {
-        if partly.is_empty() || self.file.set_len(self.size).is_ok() {
+        if partly.is_empty() || cut(&mut self.file, self.size).is_ok() {
             return AppendError { error, kept: 0 };
         }
         self.size += partly.len() as u64;
@@ -131,8 +134,8 @@ impl Increment {
         }
     }
 
-    /// Writes the sums that wait, up to the last byte. If that fails there are none from here on: a part of a record
-    /// would spoil those behind it.
+    /// Writes the sums that wait, up to the last byte. What the disk does not take waits on. If a part of it cannot be
+    /// taken back there are none from here on: half a record would spoil those behind it.
     pub fn write_seals(&mut self) {
         let Some(seals) = &mut self.seals else { return };
         if seals.chain.unrecorded() > 0 {
@@ -141,15 +144,24 @@ impl Increment {
         if seals.pending.is_empty() {
             return;
         }
-        if let Err(error) = seals.file.write_all(&seals.pending) {
-            log::warn!(
-                "Writing the checksums of {} failed: {error}. What follows in this file is not covered by them.",
-                self.path.display()
-            );
-            self.seals = None;
-            return;
+        match seals.file.write_all(&seals.pending) {
+            Ok(()) => {
+                seals.size += seals.pending.len() as u64;
+                seals.pending.clear();
+            }
+            Err(error) if cut(&mut seals.file, seals.size).is_err() => {
+                log::warn!(
+                    "Writing the checksums of {} failed: {error}. What follows in this file is not covered by them.",
+                    self.path.display()
+                );
+                self.seals = None;
+            }
+            Err(_) => {
+                // The last one covers what the others do.
+                let last = seals.pending.len() - RECORD_BYTES;
+                seals.pending.drain(..last);
+            }
         }
-        seals.pending.clear();
     }
 
     /// A second descriptor of the file, for whoever syncs it elsewhere.
@@ -187,6 +199,12 @@ pub(super) struct AppendError {
     pub error: io::Error,
     /// Bytes that could not be taken back: what is appended next must follow on them.
     pub kept: usize,
+}
+
+/// Shortens a file, and goes on writing there.
+fn cut(file: &mut File, size: u64) -> io::Result<()> {
+    file.set_len(size)?;
+    file.seek(SeekFrom::Start(size)).map(drop)
 }
 
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
