@@ -44,6 +44,16 @@ place() {
     fi
 }
 
+# link TARGET NAME: makes a symbolic link, and says what was done.
+link() {
+    if [ "$(readlink "$2")" = "$1" ]; then
+        echo "same   $2"
+    else
+        ln -sfn "$1" "$2"
+        echo "made   $2 -> $1"
+    fi
+}
+
 folder() {
     if [ -d "$1" ]; then
         echo "same   $1/"
@@ -59,6 +69,10 @@ for program in $programs; do
         place "$bin_dir/$program" "$prefix/bin/$program" 755
     fi
 done
+# One program by two names.
+if [ ! -e "$bin_dir/redis-check-rdb" ] && [ -x "$bin_dir/redis-check-dump" ]; then
+    link redis-check-dump "$prefix/bin/redis-check-rdb"
+fi
 
 # The shipped file, with this installation's paths after it: the later line counts.
 folder "$prefix/etc" 755

@@ -19,5 +19,6 @@ pub mod resp;
 pub mod script;
 pub mod server;
 pub mod sys;
+pub mod tools;
 pub mod tracking;
 pub mod value;

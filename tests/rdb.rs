@@ -6,7 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use redstart::base::millis::Millis;
-use redstart::rdb::{Checksum, Item, Note, ReadOptions, Reader, Trailing, VERSION, ValueOwned, check, type_name};
+use redstart::rdb::{
+    Checksum, Item, Note, Passed, ReadOptions, Reader, Trailing, VERSION, ValueOwned, check, type_name,
+};
 use redstart::value::stream::StreamId;
 use redstart::value::{Stream, Value, ValueRef};
 
@@ -275,13 +277,40 @@ fn a_check_passes_every_type_and_counts() {
         let bytes = data(name);
         let options = ReadOptions { limit: Some(bytes.len() as u64), ..ReadOptions::default() };
         let mut notes = Vec::new();
-        let checked = check(&bytes[..], options, now, |offset, note| notes.push((offset, note))).unwrap();
+        let checked = check(&bytes[..], options, now, |offset, passed| {
+            if let Passed::Note(note) = passed {
+                notes.push((offset, note));
+            }
+        })
+        .unwrap();
         assert_eq!((checked.keys, checked.expires, checked.already_expired), (keys, expires, 0), "{name}");
         assert_eq!(notes.last(), Some(&(bytes.len() as u64, Note::Checksum(Checksum::Verified))), "{name}");
         // The offset at which 7.0.15's own tool reports its first field.
         let first = (27, Note::Aux { name: b"redis-ver".to_vec(), value: b"7.0.15".to_vec() });
         assert_eq!(notes[0], first, "{name}");
     }
+}
+
+#[test]
+fn a_check_tells_of_each_key_where_it_is_and_what() {
+    let bytes = data("types.rdb");
+    let mut keys = Vec::new();
+    let options = ReadOptions { limit: Some(bytes.len() as u64), ..ReadOptions::default() };
+    check(&bytes[..], options, Millis(0), |_, passed| {
+        if let Passed::Key(key) = passed {
+            let name = String::from_utf8_lossy(key.name).into_owned();
+            keys.push((name, key.of, key.elements, key.expire.is_some(), key.offset, key.bytes));
+        }
+    })
+    .unwrap();
+    let stream = keys.iter().find(|key| key.0 == "stream").unwrap();
+    assert_eq!((stream.1, stream.2, stream.3), ("stream", 2, true));
+    for (name, of, elements, _, offset, size) in &keys {
+        let span = &bytes[*offset as usize..(*offset + *size) as usize];
+        assert!(span.windows(name.len()).any(|w| w == name.as_bytes()), "{name}: {of}, {elements}");
+    }
+    // Databases come in order here, and nothing stands between the keys of one.
+    assert!(keys.windows(2).all(|pair| pair[0].4 + pair[0].5 <= pair[1].4));
 }
 
 #[test]

@@ -9,6 +9,9 @@ mod harness;
 #[path = "server/clients.rs"]
 mod clients;
 
+#[path = "server/aof.rs"]
+mod aof;
+
 #[path = "server/blocking.rs"]
 mod blocking;
 

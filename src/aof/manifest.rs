@@ -82,9 +82,8 @@ const INVALID: &str = "Invalid AOF manifest file format";
 impl Manifest {
     pub fn parse(text: &[u8]) -> Result<Manifest, ManifestError> {
         let mut manifest = Manifest::default();
-        let mut lines = Lines { rest: text };
         let mut line_number = 0;
-        while let Some(line) = lines.next() {
+        for line in (Lines { rest: text }) {
             line_number += 1;
             if line.starts_with(b"#") {
                 continue;

@@ -11,12 +11,13 @@
 mod fault;
 pub mod manifest;
 mod reader;
+pub mod rewrite;
 pub mod sums;
 
 pub use fault::{Fault, What};
 pub use manifest::{File, FileKind, Manifest, ManifestError};
 pub use reader::{Annotation, Chunk, Commands, ReadError, Reader};
-pub use sums::{Chain, Damage, Sealed, Sums, SumsError, Verifier};
+pub use sums::{Chain, Damage, Sealed, Sealing, Sums, SumsError, Verifier};
 
 /// What the name of a file of sums adds to that of the file that it stands beside.
 pub const SUMS_SUFFIX: &str = ".sum";

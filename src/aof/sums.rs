@@ -1,6 +1,6 @@
 //! Sums beside an append only file: what was written, group by group, so that a changed bit is told.
 //!
-//! *Duty:* make the records ([`Chain`]), read them ([`Sums`]), and hold the bytes of the AOF against them
+//! *Duty:* make the records ([`Chain`], [`Sealing`]), read them ([`Sums`]), and hold the bytes of the AOF against them
 //! ([`Verifier`]). *Does not know:* files, when a group is flushed, what becomes of a start that finds damage.
 //! *Invariants:* a bit that differs before the end of the last sound record is told, always; bytes behind it are not
 //! judged. A record that is itself damaged is known as such and accuses nobody: the next one covers its bytes too.
@@ -24,6 +24,7 @@
 //! a torn tail that somebody may want cut off. A record that was not written whole is one that is not there.
 
 use std::fmt;
+use std::io::{self, Read, Write};
 
 use crate::base::crc64;
 
@@ -51,6 +52,21 @@ impl Chain {
         Chain::default()
     }
 
+    /// The sum of the first bytes of a file that is there already; an error if there are fewer. As nothing says which
+    /// of them have records, all count as having none.
+    pub fn over(source: impl Read, bytes: u64) -> io::Result<Chain> {
+        let (mut chain, mut source, mut piece) = (Chain::new(), source.take(bytes), vec![0; 64 * 1024]);
+        while chain.end < bytes {
+            match source.read(&mut piece) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => chain.update(&piece[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(chain)
+    }
+
     pub fn update(&mut self, bytes: &[u8]) {
         self.sum = crc64::update(self.sum, bytes);
         self.end += bytes.len() as u64;
@@ -70,6 +86,44 @@ impl Chain {
     pub fn record(&mut self) -> [u8; RECORD_BYTES] {
         self.recorded = self.end;
         Record { end: self.end, chain: self.sum }.to_bytes()
+    }
+}
+
+/// A sink that is summed up on the way: for a file that is written in one go, such as a base.
+pub struct Sealing<W> {
+    sink: W,
+    chain: Chain,
+    /// A record is made whenever so many bytes have none.
+    every: u64,
+    file: Vec<u8>,
+}
+
+impl<W: Write> Sealing<W> {
+    pub fn new(sink: W, every: u64) -> Sealing<W> {
+        Sealing { sink, chain: Chain::new(), every, file: HEADER.to_vec() }
+    }
+
+    /// Gives the sink back, with what is to lie beside it.
+    pub fn finish(mut self) -> (W, Vec<u8>) {
+        if self.chain.unrecorded() > 0 {
+            self.file.extend(self.chain.record());
+        }
+        (self.sink, self.file)
+    }
+}
+
+impl<W: Write> Write for Sealing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.chain.update(&bytes[..written]);
+        if self.chain.unrecorded() >= self.every {
+            self.file.extend(self.chain.record());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }
 

@@ -1,7 +1,8 @@
 //! [`Histogram`]: how often which duration occurred, to two significant digits, from 1 ns to 1 s.
 //!
 //! *Duty:* record a value with a shift and an addition, and answer percentiles and cumulative counts from what was
-//! recorded. *Does not know:* whose durations these are.
+//! recorded. Recorded is whatever unit is at hand; who asks converts the whole first ([`Histogram::in_ns`]), so that
+//! no call pays for it. *Does not know:* whose durations these are, and how long a tick is.
 //! *Invariants:* values below 256 have a counter each; above, each doubling has 128 counters, so a counter stands for
 //! values that differ by less than 1 %. The values reported are those that an HDR histogram of range 1 to 10^9 and two
 //! significant digits reports for the same input, because that is what 7.0.15 shows.
@@ -11,9 +12,13 @@
 
 /// Counters of a page.
 const PAGE: usize = 128;
-/// The first two pages hold 0 to 255, each further one a doubling, up to 2^30 - 1.
-const PAGES: usize = 24;
-const GREATEST: u64 = 1_000_000_000;
+/// The first two pages hold 0 to 255, each further one a doubling.
+const PAGES: usize = 28;
+/// What is counted apart at most: some seconds of the quickest tick there is.
+const MOST: u64 = (1 << 34) - 1;
+/// A second, in nanoseconds: the range of what is reported, and the pages that it takes.
+const GREATEST_NS: u64 = 1_000_000_000;
+const PAGES_NS: usize = 24;
 
 type Page = [u64; PAGE];
 
@@ -37,14 +42,29 @@ fn values_at(place: usize) -> (u64, u64) {
 }
 
 impl Histogram {
-    /// Counts a value; what is out of range counts as the nearest in range.
+    /// Counts a value; what is out of range counts as the greatest.
     #[inline]
     pub fn record(&mut self, value: u64) {
-        let place = place(value.clamp(1, GREATEST));
+        self.add(place(value.min(MOST)), 1);
+    }
+
+    #[inline]
+    fn add(&mut self, place: usize, count: u64) {
         match &mut self.pages[place / PAGE] {
-            Some(page) => page[place % PAGE] += 1,
-            none => first_of_page(none, place % PAGE),
+            Some(page) => page[place % PAGE] += count,
+            none => first_of_page(none, place % PAGE, count),
         }
+    }
+
+    /// The same durations in nanoseconds, each at least 1 and at most a second: what is reported.
+    pub fn in_ns(&self, to_ns: impl Fn(u64) -> u64) -> Histogram {
+        let mut converted = Histogram::default();
+        for (from, count) in self.counted() {
+            let (least, greatest) = values_at(from);
+            let ns = to_ns(least + (greatest - least) / 2);
+            converted.add(place(ns.clamp(1, GREATEST_NS)), count);
+        }
+        converted
     }
 
     /// How many values were recorded.
@@ -74,7 +94,7 @@ impl Histogram {
     }
 
     /// For each power of two from 1,024 on, as far as there are values: the greatest value counted together with it,
-    /// and how many values are that or less. Left out when no value came in since the one before.
+    /// and how many values are that or less. Left out when no value came in since the one before. Of nanoseconds.
     pub fn doublings(&self) -> Vec<(u64, u64)> {
         let total = self.count();
         let (mut found, mut told) = (Vec::new(), 0);
@@ -83,7 +103,7 @@ impl Histogram {
                 break;
             }
             // There is no place for 2^30 itself: the last is the one below.
-            let last = place(power).min(PAGES * PAGE - 1);
+            let last = place(power).min(PAGES_NS * PAGE - 1);
             let upto = self.counted().take_while(|(place, _)| *place <= last).map(|(_, count)| count).sum();
             if upto > told {
                 found.push((values_at(last).1, upto));
@@ -95,8 +115,8 @@ impl Histogram {
 }
 
 #[cold]
-fn first_of_page(page: &mut Option<Box<Page>>, at: usize) {
-    page.insert(Box::new([0; PAGE]))[at] = 1;
+fn first_of_page(page: &mut Option<Box<Page>>, at: usize, count: u64) {
+    page.insert(Box::new([0; PAGE]))[at] = count;
 }
 
 #[cfg(test)]
@@ -106,7 +126,7 @@ mod tests {
     fn of(values: impl IntoIterator<Item = u64>) -> Histogram {
         let mut histogram = Histogram::default();
         values.into_iter().for_each(|value| histogram.record(value));
-        histogram
+        histogram.in_ns(|ns| ns)
     }
 
     #[test]
@@ -122,7 +142,23 @@ mod tests {
             assert!(place == 0 || least == last + 1, "no gaps at {place}");
             last = greatest;
         }
-        assert_eq!(last, (1 << 30) - 1);
+        assert_eq!(last, MOST);
+    }
+
+    #[test]
+    fn ticks_of_any_rate_come_out_as_nanoseconds() {
+        for (ticks_per_ns, ns) in [(1, 300), (2, 41), (3, 5_000), (5, 999_000_000)] {
+            let mut ticks = Histogram::default();
+            (0..10).for_each(|_| ticks.record(ns * ticks_per_ns));
+            let converted = ticks.in_ns(|ticks| ticks / ticks_per_ns);
+            assert_eq!((converted.count(), ticks.count()), (10, 10));
+            assert!(converted.percentile(50.0).abs_diff(ns) <= ns / 64 + 1, "{ns}");
+        }
+        // None is too short or too long to be counted.
+        let mut ends = Histogram::default();
+        [0, u64::MAX].into_iter().for_each(|ticks| ends.record(ticks));
+        let ends = ends.in_ns(|ticks| ticks / 4);
+        assert_eq!((ends.percentile(0.0), ends.percentile(100.0)), (1, of([1_000_000_000]).percentile(50.0)));
     }
 
     /// The figures are those of 7.0.15 for calls of 114, 0, 3, 4 and 43 microseconds.

@@ -1,7 +1,10 @@
 //! [`Args`]: the borrowed arguments of a command, `argv[0]` included.
 //!
-//! *Duty:* index, iterate and convert arguments without copying them. `Copy`, so slices of it outlive a `&mut` borrow
-//! of the call it came from. *Counterpart in C Redis:* `c->argv`, `c->argc`, `getLongLongFromObjectOrReply`.
+//! *Duty:* index, iterate and convert arguments without copying them, and carry the hash of a key that was computed
+//! ahead. `Copy`, so slices of it outlive a `&mut` borrow of the call it came from.
+//! *Counterpart in C Redis:* `c->argv`, `c->argc`, `getLongLongFromObjectOrReply`.
+
+use std::num::NonZeroU64;
 
 use crate::base::num;
 use crate::call::CmdError;
@@ -11,15 +14,41 @@ use crate::resp::{Argv, Span};
 pub struct Args<'a> {
     buf: &'a [u8],
     spans: &'a [Span],
+    /// The hash of the argument behind the name, if it is a key whose memory was asked for ahead.
+    key_hash: Option<NonZeroU64>,
 }
 
 impl<'a> Args<'a> {
     pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Args<'a> {
-        Args { buf, spans }
+        Args { buf, spans, key_hash: None }
     }
 
     pub fn of(argv: &'a Argv) -> Args<'a> {
-        Args { buf: argv.bytes(), spans: argv.spans() }
+        Args::new(argv.bytes(), argv.spans())
+    }
+
+    /// The first eight bytes of the command's name as a number, zeros behind a shorter one.
+    #[inline]
+    pub fn name_word(self) -> u64 {
+        let name = self.spans[0];
+        // What stands behind the name is read with it and masked out.
+        match self.buf[name.at as usize..].first_chunk() {
+            Some(bytes) if name.len < 8 => u64::from_le_bytes(*bytes) & ((1 << (8 * name.len)) - 1),
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => word_of(name.of(self.buf)),
+        }
+    }
+
+    /// The same arguments, with the hash of the one behind the name, which is a key.
+    #[inline]
+    pub fn with_key_hash(self, key_hash: Option<NonZeroU64>) -> Args<'a> {
+        Args { key_hash, ..self }
+    }
+
+    /// The hash of `key` if it came with the request: if `key` is that argument, the very same bytes and not equal ones.
+    #[inline]
+    pub fn hash_of(self, key: &[u8]) -> Option<u64> {
+        self.key_hash.filter(|_| std::ptr::eq(key, self.get(1))).map(NonZeroU64::get)
     }
 
     #[inline]
@@ -69,5 +98,38 @@ impl<'a> Args<'a> {
         let mut argv = Argv::new();
         self.iter().for_each(|a| argv.push(a));
         argv
+    }
+}
+
+/// Up to eight first bytes of a text as a number.
+pub fn word_of(text: &[u8]) -> u64 {
+    text.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_name_is_the_same_wherever_it_stands() {
+        for name in [b"".as_slice(), b"g", b"get", b"exists", b"getrange", b"zremrangebyscore"] {
+            for behind in [b"".as_slice(), b"x", b"some more bytes"] {
+                let mut argv = Argv::from_args(&[name]);
+                assert_eq!(Args::of(&argv).name_word(), word_of(name));
+                argv.push(behind);
+                assert_eq!(Args::of(&argv).name_word(), word_of(name));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_very_argument_has_the_hash_that_came_along() {
+        let argv = Argv::from_args(&[b"COPY", b"key", b"key"]);
+        let args = Args::of(&argv);
+        assert_eq!(args.hash_of(args.get(1)), None);
+        let args = args.with_key_hash(NonZeroU64::new(7));
+        assert_eq!(args.hash_of(args.get(1)), Some(7));
+        assert_eq!([args.get(0), args.get(2), b"key"].map(|other| args.hash_of(other)), [None; 3]);
+        assert_eq!(args.hash_of(&args.get(1)[..2]), None);
     }
 }

@@ -288,23 +288,36 @@ impl Effects {
         }
     }
 
+    #[inline]
     pub fn notify(&mut self, db: DbId, event: Event, key: &[u8]) {
         if self.wants.events.has(event.class) {
-            self.events.push(Notice { event, db, key: key.into() });
+            self.note_event(db, event, key);
         }
     }
 
+    // Apart, so that a change which nobody listens to costs no call.
+    #[inline(never)]
+    fn note_event(&mut self, db: DbId, event: Event, key: &[u8]) {
+        self.events.push(Notice { event, db, key: key.into() });
+    }
+
+    #[inline]
     pub fn touch(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
-            self.touched.push(Touched { db, key: key.into(), expired: false });
+            self.note_touched(db, key, false);
         }
     }
 
     /// As [`Effects::touch`], of a key whose time was over.
     pub fn touch_expired(&mut self, db: DbId, key: &[u8]) {
         if self.wants.touched {
-            self.touched.push(Touched { db, key: key.into(), expired: true });
+            self.note_touched(db, key, true);
         }
+    }
+
+    #[inline(never)]
+    fn note_touched(&mut self, db: DbId, key: &[u8], expired: bool) {
+        self.touched.push(Touched { db, key: key.into(), expired });
     }
 
     pub fn swap(&mut self, first: DbId, second: DbId) {

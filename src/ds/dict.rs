@@ -249,12 +249,11 @@ impl Dict {
 
     /// About how many calls of `free` it takes to drop the dict.
     pub fn free_effort(&self) -> usize {
-        let table = 1 + self.table.bucket_count() / 1024;
         let small = match &self.arena {
             None => self.len() - self.large.count(),
             Some(blocks) => blocks.held_bytes() / (32 * PAGE),
         };
-        table + small + self.large.count()
+        self.table.free_effort() + small + self.large.count()
     }
 
     /// Figures for DEBUG HTSTATS-KEY.

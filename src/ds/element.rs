@@ -192,6 +192,16 @@ fn int_head(value: i64, head: &mut Head) -> usize {
     1 + width
 }
 
+/// The head of an element that has one byte of it, as nearly all have, and the bytes behind that.
+#[inline]
+pub(super) fn short(elem: Elem<'_>) -> Option<(u8, &[u8])> {
+    match elem {
+        Elem::Str(text) if text.len() < SHORT => Some((0x80 | text.len() as u8, text)),
+        Elem::Int(value @ 0..=127) => Some((value as u8, &[])),
+        _ => None,
+    }
+}
+
 /// How many bytes [`encode`] appends.
 #[inline]
 pub fn encoded_len(elem: Elem<'_>) -> usize {
@@ -206,6 +216,10 @@ pub fn encoded_len(elem: Elem<'_>) -> usize {
 /// Appends an element.
 #[inline]
 pub fn encode(out: &mut Vec<u8>, elem: Elem<'_>) {
+    if let Some((head, text)) = short(elem) {
+        out.push(head);
+        return out.extend_from_slice(text);
+    }
     let mut buf = [0; 9];
     let len = head(elem, &mut buf);
     out.extend_from_slice(&buf[..len]);

@@ -172,6 +172,10 @@ impl Pack {
 /// Writes an element over the bytes that `room` begins with.
 #[inline]
 pub(super) fn fill(room: &mut [u8], elem: Elem<'_>) {
+    if let Some((head, text)) = element::short(elem) {
+        room[0] = head;
+        return room[1..=text.len()].copy_from_slice(text);
+    }
     let mut buf: Head = [0; 9];
     let head = element::head(elem, &mut buf);
     room[..head].copy_from_slice(&buf[..head]);

@@ -163,7 +163,7 @@ impl Ranked {
 
     /// About how many frees it takes to drop it.
     pub fn free_effort(&self) -> usize {
-        self.tree.blocks() + self.records.free_effort(self.len()) + self.table.bucket_count() / 1024
+        self.tree.blocks() + self.records.free_effort(self.len()) + self.table.free_effort()
     }
 
     /// See [`Table::hold_back_resize`].

@@ -175,6 +175,14 @@ impl Table {
         segments + self.overflow_bytes + self.rest.capacity() * size_of::<NonNull<u8>>()
     }
 
+    /// About how many frees it takes to drop it: one for each overflow node and segment, and the buckets, which are all
+    /// looked at for such nodes, some of them for one free.
+    pub fn free_effort(&self) -> usize {
+        const NODE_BYTES: usize = 40;
+        const BUCKETS_PER_FREE: usize = 4;
+        1 + self.rest.len() + self.overflow_bytes / NODE_BYTES + self.buckets as usize / BUCKETS_PER_FREE
+    }
+
     /// The entry with this hash that `eq` recognises. `eq` is asked about one entry in 30 in vain.
     #[inline]
     pub fn find(&self, hash: u64, mut eq: impl FnMut(Handle) -> bool) -> Option<Slot> {

@@ -112,23 +112,24 @@ impl Db {
 
     /// Sets a key's value; returns what the old value owned, if there was one.
     pub fn put(&mut self, key: &[u8], value: New<'_>, expire: Expire, access: u32, now: Millis) -> Option<Taken> {
-        match self.set(key, value, expire, |_| access, now) {
+        match self.set(self.entries.hash(key), key, value, expire, |_| access, now) {
             Met::Nothing => None,
             Met::Live(taken) | Met::Overdue(taken) => Some(taken),
         }
     }
 
-    /// As [`Db::put`], and says what was there before. `access` makes the new access bits of the old ones.
+    /// As [`Db::put`] of a key with this hash, and says what was there before. `access` makes the new access bits of the
+    /// old ones.
     #[inline]
     pub fn set(
         &mut self,
+        hash: u64,
         key: &[u8],
         mut value: New<'_>,
         expire: Expire,
         access: impl FnOnce(Option<u32>) -> u32,
         now: Millis,
     ) -> Met {
-        let hash = self.entries.hash(key);
         let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         hashes.adopt(&mut value, hash, now);
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
@@ -159,32 +160,19 @@ impl Db {
 
     /// Sets or clears a key's deadline; `false` when there is no such key.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, now: Millis) -> bool {
-        let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, .. } = self;
-        let Some(mut entry) = entries.get_mut(hash, key) else {
-            return false;
-        };
-        let old = entry.entry().stamp();
-        let stamp = Deadlines { wheel, volatile, deadline_sum }.moved(old, deadline, hash, now);
-        entry.set_stamp(stamp);
-        true
+        let (mut place, _) = self.place(self.entries.hash(key), key, Millis(i64::MIN), now);
+        place.set_deadline(deadline)
     }
 
     /// Takes a key out, whatever its deadline.
     pub fn remove(&mut self, key: &[u8]) -> Option<Taken> {
-        let hash = self.entries.hash(key);
-        let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
-        let entry = entries.get_mut(hash, key)?;
-        Deadlines { wheel, volatile, deadline_sum }.moved(entry.entry().stamp(), None, hash, Millis(0));
-        let taken = entry.remove();
-        hashes.left(&taken);
-        Some(taken)
+        let (mut place, overdue) = self.place(self.entries.hash(key), key, Millis(i64::MIN), Millis(0));
+        overdue.or_else(|| place.take())
     }
 
-    /// The entry of `key`, or, if its deadline has passed at `now`, what is left after taking it out.
+    /// The entry of `key`, which has this hash, or, if its deadline has passed at `now`, what is left after taking it out.
     #[inline]
-    pub fn live(&mut self, key: &[u8], now: Millis) -> Live<'_> {
-        let hash = self.entries.hash(key);
+    pub fn live(&mut self, hash: u64, key: &[u8], now: Millis) -> Live<'_> {
         let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         match entries.get_mut(hash, key) {
             None => Live::Absent,
@@ -198,11 +186,11 @@ impl Db {
         }
     }
 
-    /// Where `key` is or would be, and what a key in this place left that was overdue at `deadline`, which is `now`
-    /// or, for who takes no notice of deadlines, long ago.
-    #[inline]
-    pub fn place(&mut self, key: &[u8], deadline: Millis, now: Millis) -> (Place<'_>, Option<Taken>) {
-        let hash = self.entries.hash(key);
+    /// Where `key`, which has this hash, is or would be, and what a key in this place left that was overdue at
+    /// `deadline`, which is `now` or, for who takes no notice of deadlines, long ago.
+    // A place is large, and so it is made where it is used.
+    #[inline(always)]
+    pub fn place(&mut self, hash: u64, key: &[u8], deadline: Millis, now: Millis) -> (Place<'_>, Option<Taken>) {
         let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         let mut deadlines = Deadlines { wheel, volatile, deadline_sum };
         let mut taken = None;
@@ -314,7 +302,8 @@ impl Db {
     /// When the next record that may matter fires at the earliest.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
         let keys = if self.volatile > 0 { self.wheel.next_due(now) } else { None };
-        keys.into_iter().chain(self.hashes.next_due(now)).min()
+        let fields = if self.hashes.is_empty() { None } else { self.hashes.next_due(now) };
+        keys.into_iter().chain(fields).min()
     }
 }
 
@@ -382,13 +371,21 @@ impl Place<'_> {
         }
     }
 
-    /// Takes the key out, if it is there.
-    pub(super) fn remove(&mut self) {
-        if let Spot::There(entry) = std::mem::replace(&mut self.spot, Spot::Left) {
-            self.deadlines.moved(entry.entry().stamp(), None, self.hash, Millis(0));
-            let taken = entry.remove();
-            self.hashes.left(&taken);
-        }
+    /// Gives the key a deadline or takes it from it; `false` when there is no key.
+    pub fn set_deadline(&mut self, deadline: Option<Millis>) -> bool {
+        let Spot::There(entry) = &mut self.spot else { return false };
+        let stamp = self.deadlines.moved(entry.entry().stamp(), deadline, self.hash, self.now);
+        entry.set_stamp(stamp);
+        true
+    }
+
+    /// Takes the key out, if it is there; returns what its value owned.
+    pub fn take(&mut self) -> Option<Taken> {
+        let Spot::There(entry) = std::mem::replace(&mut self.spot, Spot::Left) else { return None };
+        self.deadlines.moved(entry.entry().stamp(), None, self.hash, self.now);
+        let taken = entry.remove();
+        self.hashes.left(&taken);
+        Some(taken)
     }
 
     /// The value that lies here was changed: the key goes if it is empty now, and its fields' deadlines are looked at.
@@ -396,7 +393,7 @@ impl Place<'_> {
         let Spot::There(entry) = &mut self.spot else { return };
         let Some(value) = entry.object_mut() else { return };
         if value.is_gone() {
-            self.remove();
+            self.take();
         } else if let Some(deadlines) = value.field_deadlines_mut() {
             self.hashes.file(deadlines, self.hash, self.now);
         }

@@ -311,29 +311,11 @@ impl<'a> EntryMut<'a> {
             (Some(_), Some(stamp)) => self.cell().set_stamp(stamp),
             (None, None) => {}
             _ => {
-                let access = self.entry().access();
-                let grown_from = self.entry().encoding();
-                match self.entry().view() {
-                    View::Int(i) => self.rebuild(stamp, access, New::Int(i)),
-                    View::Str(s) if self.entry().outside_len() == 0 => {
-                        let copy = s.to_vec();
-                        self.rebuild(stamp, access, New::Bytes(&copy));
-                    }
-                    View::Object(_) if self.entry().small().is_some() => {
-                        let (form, bytes) = self.entry().small().expect("just seen");
-                        let copy = bytes.to_vec();
-                        self.rebuild(stamp, access, New::Small(form, &copy));
-                    }
-                    _ => {
-                        let value = match self.cell().take_outside() {
-                            Taken::Buffer(buffer) => New::Owned(buffer),
-                            Taken::Object(object) => New::Object(object),
-                            Taken::Plain => unreachable!("a value outside its block is a buffer or an object"),
-                        };
-                        self.rebuild(stamp, access, value);
-                    }
-                }
-                debug_assert_eq!(grown_from, self.entry().encoding());
+                let at = self.entries.blocks.alloc(entry::restamped_len(self.entry(), stamp));
+                // SAFETY: a fresh block of the size needed. The old one is freed unread, so that what lies outside is
+                // owned once.
+                unsafe { entry::write_restamped(at, self.entry(), stamp) };
+                self.move_to(at);
             }
         }
     }
@@ -362,11 +344,16 @@ impl<'a> EntryMut<'a> {
 
     /// Writes the entry anew in a block of the right size. The old value's outside memory is not looked at.
     fn rebuild(&mut self, stamp: Option<Stamp>, access: u32, value: New<'_>) {
-        let old_len = self.entry().block_len();
         let needed = entry::needed(self.entry().key(), stamp.is_some(), &value);
         let at = self.entries.blocks.alloc(needed);
         // SAFETY: a fresh block; the key is read from the old one, which is freed afterwards.
         unsafe { entry::write(at, self.entry().key(), stamp, access, value) };
+        self.move_to(at);
+    }
+
+    /// The entry is in this block from now on, and the old one is free. Nothing outside belongs to the old one any more.
+    fn move_to(&mut self, at: NonNull<u8>) {
+        let old_len = self.entry().block_len();
         self.entries.table.replace(self.slot, handle_of(at));
         // SAFETY: the block came from this arena for an entry of this length; the table now has the new one.
         unsafe { self.entries.blocks.free(self.at, old_len) };

@@ -420,6 +420,30 @@ pub(super) unsafe fn write(at: NonNull<u8>, key: &[u8], stamp: Option<Stamp>, ac
     }
 }
 
+/// Bytes of an entry whose stamp is added or taken away.
+pub(super) fn restamped_len(entry: EntryRef<'_>, stamp: Option<Stamp>) -> usize {
+    entry.block_len() - entry.stamp_len() + if stamp.is_some() { STAMP_LEN } else { 0 }
+}
+
+/// Fills a block with a copy of an entry that has another stamp, or none: what is behind the stamp is the same. What
+/// the entry owned outside its block belongs to the copy.
+///
+/// # Safety
+/// `at` is writable for [`restamped_len`] bytes and does not overlap `from`, whose block is freed afterwards.
+pub(super) unsafe fn write_restamped(at: NonNull<u8>, from: EntryRef<'_>, stamp: Option<Stamp>) {
+    let flags = from.flags() & !STAMPED | if stamp.is_some() { STAMPED } else { 0 };
+    let behind = HEAD + from.stamp_len();
+    let mut pen = Pen(at.as_ptr());
+    // SAFETY: the fields together are as long as the caller promises.
+    unsafe {
+        pen.put(&(flags as u32 | from.access() << 8).to_ne_bytes());
+        if let Some(stamp) = stamp {
+            pen.put(&stamp.to_bytes());
+        }
+        pen.put(from.slice(behind, from.block_len() - behind));
+    }
+}
+
 /// # Safety
 /// As for [`Pen::put`], for 24 bytes.
 unsafe fn put_vec(pen: &mut Pen, vec: Vec<u8>) {
@@ -579,6 +603,18 @@ mod tests {
         check(entry.view());
         cell.set_access(7);
         assert_eq!((entry.access(), entry.stamp()), (7, stamp));
+        // With a stamp where there was none, or the other way round, all else is the same.
+        let other = if stamp.is_some() { None } else { Some(Stamp { deadline: Millis(5), record: 9 }) };
+        let size = restamped_len(entry, other);
+        let mut block = vec![0u64; size.div_ceil(8)];
+        let at = NonNull::new(block.as_mut_ptr().cast::<u8>()).unwrap();
+        // SAFETY: as above; the first block is not looked at any more.
+        let (copy, mut cell) = unsafe {
+            write_restamped(at, entry, other);
+            (EntryRef::from_ptr(at), EntryCell::from_ptr(at))
+        };
+        assert_eq!((copy.key(), copy.stamp(), copy.access(), copy.block_len()), (key, other, 7, size));
+        check(copy.view());
         drop(cell.take_outside());
     }
 

@@ -173,7 +173,7 @@ impl Keyspace {
             return hidden(dbs, key, call.now);
         }
         let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
-        match dbs.live(key, now) {
+        match dbs.live(hash_of(dbs, key, call), key, now) {
             Live::Absent => None,
             Live::Present(mut entry) => {
                 if mark {
@@ -200,6 +200,8 @@ impl Keyspace {
     }
 
     /// The value of `key` as a `T` to be changed, or `WRONGTYPE`.
+    // This and its like are inlined, so that a loan, which is large, is made where it is used.
+    #[inline(always)]
     pub fn write_typed<'k, T: Typed>(
         &'k mut self,
         key: &'k [u8],
@@ -214,6 +216,7 @@ impl Keyspace {
 
     /// As [`Keyspace::write_typed`]; for a key that is not there `T`'s empty value is lent, and the key is made when
     /// the loan ends, if something is in it then. Raises `new` for such a key.
+    #[inline(always)]
     pub fn write_or_create<'k, T: Typed + Default>(
         &'k mut self,
         key: &'k [u8],
@@ -230,17 +233,18 @@ impl Keyspace {
     }
 
     /// The place of `key` in the selected database, with what [`Typing`] needs besides; the bits are for a new key.
-    #[inline]
+    #[inline(always)]
     fn place<'k>(&'k mut self, key: &[u8], call: &mut Call<'_>) -> (Place<'k>, &'k mut Vec<u8>, u32) {
         let Keyspace { dbs, access, settings, rng, scratch } = self;
         let db = call.db();
         let now = if obeys(call) { Millis(i64::MIN) } else { call.now };
-        let (mut place, taken) = dbs[db.0 as usize].place(key, now, call.now);
+        let db = &mut dbs[db.0 as usize];
+        let (mut place, taken) = db.place(hash_of(db, key, call), key, now, call.now);
         if let Some(taken) = taken {
             discard(taken, settings.lazy_expire, call.fx);
             // A replica that may be written to forgets an overdue key without a word: its master will say DEL.
             if !settings.hide_expired {
-                tell_expired(settings.lazy_expire, db, key, call.fx);
+                tell_expired(settings.lazy_expire, call.db(), key, call.fx);
             }
         }
         if let db::Spot::There(entry) = &mut place.spot {
@@ -281,7 +285,8 @@ impl Keyspace {
             }
             _ => access.fresh(),
         };
-        match dbs[call.db().0 as usize].set(key, value, expire, bits, call.now) {
+        let db = &mut dbs[call.db().0 as usize];
+        match db.set(hash_of(db, key, call), key, value, expire, bits, call.now) {
             Met::Live(taken) => discard(taken, settings.lazy_server_del, call.fx),
             Met::Overdue(taken) if obeys(call) => discard(taken, settings.lazy_expire, call.fx),
             Met::Nothing => call.notify(key, event::NEW),
@@ -306,17 +311,41 @@ impl Keyspace {
 
     /// As [`Keyspace::delete_in`], where another setting says whether the value is freed lazily.
     pub fn delete_freeing(&mut self, db: DbId, key: &[u8], lazy: bool, call: &mut Call<'_>) -> bool {
-        if self.lookup(db, key, call, false).is_none() {
-            return false;
-        }
-        let taken = self.dbs[db.0 as usize].remove(key);
-        discard(taken.expect("just looked up"), lazy, call.fx);
+        let Some(taken) = self.there(db, key, call, false).and_then(|mut place| place.take()) else { return false };
+        discard(taken, lazy, call.fx);
         true
     }
 
     /// Sets or clears a key's deadline. The caller raises the events.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, call: &mut Call<'_>) -> bool {
         self.dbs[call.db().0 as usize].set_deadline(key, deadline, call.now)
+    }
+
+    /// The place of a key that is there, to change its deadline or to take it out: a use, as with [`Keyspace::write`].
+    pub fn write_place(&mut self, key: &[u8], call: &mut Call<'_>) -> Option<Place<'_>> {
+        self.there(call.db(), key, call, true)
+    }
+
+    /// As [`Keyspace::lookup`], with what it takes to change more than the value.
+    fn there(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<Place<'_>> {
+        let Keyspace { dbs, access, settings, rng, .. } = self;
+        let id = db;
+        let db = &mut dbs[id.0 as usize];
+        let hides = settings.hide_expired && !obeys(call);
+        let deadline = if hides || obeys(call) { Millis(i64::MIN) } else { call.now };
+        let (mut place, taken) = db.place(hash_of(db, key, call), key, deadline, call.now);
+        if let Some(taken) = taken {
+            discard(taken, settings.lazy_expire, call.fx);
+            tell_expired(settings.lazy_expire, id, key, call.fx);
+        }
+        let db::Spot::There(entry) = &mut place.spot else { return None };
+        if hides && entry.entry().is_expired(call.now) {
+            return None;
+        }
+        if mark {
+            mark_use(entry, access, settings, rng, call);
+        }
+        Some(place)
     }
 
     /// One slice of active expiry over all databases. `true`: there is more to do at once.
@@ -396,6 +425,14 @@ pub fn string(bytes: &[u8]) -> New<'_> {
         },
         _ => New::Bytes(bytes),
     }
+}
+
+/// The hash of a key, which came with the request perhaps.
+#[inline(always)]
+fn hash_of(db: &Db, key: &[u8], call: &Call<'_>) -> u64 {
+    let hash = call.args.hash_of(key).unwrap_or_else(|| db.entries.hash(key));
+    debug_assert_eq!(hash, db.entries.hash(key));
+    hash
 }
 
 /// The caller repeats what happened elsewhere or before. A key that was there then is there now, overdue or not: its

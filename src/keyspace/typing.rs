@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::db::{Place, Spot};
 use super::entry::New;
-use crate::value::{Typed, Value};
+use crate::value::{Rest, Typed, Value};
 
 pub struct Typing<'a, T: Typed> {
     place: Place<'a>,
@@ -28,29 +28,19 @@ pub struct Typing<'a, T: Typed> {
 
 impl<'a, T: Typed> Typing<'a, T> {
     /// Lends what is in `place`; `None` if it is of another type.
+    #[inline(always)]
     pub(super) fn there(place: Place<'a>, key: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Typing<'a, T>> {
         let entry = place.entry().expect("the caller found a key");
         let mut held = None;
         match entry.small() {
-            Some((form, bytes)) => {
-                let mut buffer = std::mem::take(scratch);
-                buffer.clear();
-                buffer.extend_from_slice(bytes);
-                let value = Value::from_rest(form, buffer);
-                if T::of_owned(&value).is_none() {
-                    *scratch = value.into_buffer();
-                    return None;
-                }
-                held = Some(value);
-            }
-            None => {
-                entry.object().and_then(T::of_owned)?;
-            }
+            Some((form, bytes)) => held = Some(lent_out::<T>(form, bytes, scratch)?),
+            None => drop(entry.object().and_then(T::of_owned)?),
         }
         Some(Typing { place, held, scratch, key, access: 0, changed: false, kind: PhantomData })
     }
 
     /// Lends an empty value for a key that is not there.
+    #[inline(always)]
     pub(super) fn new(place: Place<'a>, key: &'a [u8], access: u32, empty: T, scratch: &'a mut Vec<u8>) -> Self {
         Typing { place, held: Some(empty.into_value()), scratch, key, access, changed: true, kind: PhantomData }
     }
@@ -60,18 +50,12 @@ impl<'a, T: Typed> Typing<'a, T> {
         self.place.entry().is_none()
     }
 
-    fn settle(&mut self) {
-        let changed = std::mem::take(&mut self.changed);
-        let Some(value) = self.held.take() else {
-            if changed {
-                self.place.changed();
-            }
-            return;
-        };
-        if !changed {
+    /// Puts a value back that was taken out.
+    fn settle(&mut self, value: Value) {
+        if !self.changed {
             *self.scratch = value.into_buffer();
         } else if value.is_gone() {
-            self.place.remove();
+            self.place.take();
             *self.scratch = value.into_buffer();
         } else {
             let fits = value.rest().filter(|(_, bytes)| New::fits(bytes));
@@ -84,9 +68,27 @@ impl<'a, T: Typed> Typing<'a, T> {
     }
 }
 
+/// A copy of a small collection in the scratch buffer, if it is a `T`.
+#[inline]
+fn lent_out<T: Typed>(form: Rest, bytes: &[u8], scratch: &mut Vec<u8>) -> Option<Value> {
+    let mut buffer = std::mem::take(scratch);
+    buffer.clear();
+    buffer.extend_from_slice(bytes);
+    let value = Value::from_rest(form, buffer);
+    if T::of_owned(&value).is_none() {
+        *scratch = value.into_buffer();
+        return None;
+    }
+    Some(value)
+}
+
 impl<T: Typed> Drop for Typing<'_, T> {
     fn drop(&mut self) {
-        self.settle();
+        match self.held.take() {
+            Some(value) => self.settle(value),
+            None if self.changed => self.place.changed(),
+            None => {}
+        }
     }
 }
 

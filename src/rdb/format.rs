@@ -14,6 +14,14 @@ pub const VALKEY_VERSION: u32 = 80;
 /// From this version on a file ends with a checksum.
 pub(super) const FIRST_WITH_CHECKSUM: u32 = 5;
 
+/// Whose numbers of types a file uses: from 22 on Redis and Valkey mean different things by the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Redis,
+    /// Files that begin with `VALKEY`.
+    Valkey,
+}
+
 pub(super) mod op {
     pub const SLOT_INFO: u8 = 244;
     pub const FUNCTION: u8 = 245;
@@ -51,6 +59,9 @@ pub(super) mod kind {
     pub const STREAM_2: u8 = 19;
     pub const SET_LISTPACK: u8 = 20;
     pub const STREAM_3: u8 = 21;
+    /// Two layouts, see [`Dialect`](super::Dialect).
+    pub const HASH_EXPIRING_ABSOLUTE: u8 = 22;
+    pub const HASH_EXPIRING_ABSOLUTE_LISTPACK: u8 = 23;
     pub const HASH_EXPIRING: u8 = 24;
     pub const HASH_EXPIRING_LISTPACK: u8 = 25;
 }
@@ -114,8 +125,8 @@ pub fn type_name(code: u8) -> Option<&'static str> {
         "stream-v2",
         "set-listpack",
         "stream-v3",
-        "hash-with-field-expiry-preview",
-        "hash-listpack-with-field-expiry-preview",
+        "hash-with-field-expiry-absolute",
+        "hash-listpack-with-field-expiry-absolute",
         "hash-with-field-expiry",
         "hash-listpack-with-field-expiry",
     ];

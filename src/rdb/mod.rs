@@ -28,7 +28,7 @@
 //!           11, 20 text                           set, an intset or a listpack
 //!           4  length (text text)...              hash
 //!           9, 13, 16 text                        hash, a zipmap, ziplist or listpack
-//!           24, 25                                hash whose fields have deadlines (`object::hash`)
+//!           22 to 25                              hash whose fields have deadlines (`object::hash`)
 //!           3  length (text score)...             sorted set; score: a byte of length and digits
 //!           5  length (text f64)...               sorted set
 //!           12, 17 text                           sorted set, a ziplist or listpack
@@ -64,7 +64,7 @@ mod source;
 mod values;
 mod writer;
 
-pub use check::{Checked, Failure, Note, check};
+pub use check::{Checked, Failure, Key, Note, Passed, check};
 pub use error::{RdbError, RdbErrorKind};
 pub use format::{Doing, MAX_VERSION, VALKEY_VERSION, VERSION, type_name};
 pub use payload::{PayloadError, dump_payload, parse_payload};

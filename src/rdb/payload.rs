@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::Write;
 
-use super::format::{MAX_VERSION, VERSION, kind};
+use super::format::{Dialect, MAX_VERSION, VERSION, kind};
 use super::object::{self, Decoded};
 use super::output::Output;
 use super::source::Source;
@@ -75,7 +75,7 @@ fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
         source.text()?.store(&mut bytes);
         num::parse_i64(&bytes).map_or(ValueOwned::Bytes(bytes), ValueOwned::Int)
     } else {
-        match object::decode(&mut source, code, limits)? {
+        match object::decode(&mut source, code, Dialect::Redis, limits)? {
             Decoded::Value(value) => ValueOwned::Object(Box::new(value)),
             Decoded::Empty => return source.fail(RdbErrorKind::EmptyValue),
             Decoded::Unsupported => return source.fail(RdbErrorKind::UnsupportedType { code, key: [].into() }),

@@ -12,7 +12,7 @@
 use std::io::Read;
 
 use super::error::{RdbError, RdbErrorKind as Kind};
-use super::format::{Doing, FIRST_WITH_CHECKSUM, MAX_VERSION, VALKEY_VERSION, kind, module, op, type_name};
+use super::format::{Dialect, Doing, FIRST_WITH_CHECKSUM, MAX_VERSION, VALKEY_VERSION, kind, module, op, type_name};
 use super::object::{self, Decoded};
 use super::skip;
 use super::source::{BUFFER_BYTES, Result, Source, Text};
@@ -154,16 +154,16 @@ impl<R: Read> Reader<R> {
         }
         let magic: [u8; 9] = self.source.array()?;
         let version = match &magic {
-            b"VALKEY080" => VALKEY_VERSION,
-            [b'R', b'E', b'D', b'I', b'S', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
-                let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
-                if !(1..=MAX_VERSION).contains(&version) {
-                    return self.source.fail(Kind::UnsupportedVersion(version));
-                }
-                version
+            [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+                number(digits)
             }
+            [b'R', b'E', b'D', b'I', b'S', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => number(digits),
             _ => return self.source.fail(Kind::BadSignature(magic)),
         };
+        let valkey = magic[0] == b'V';
+        if valkey && version != VALKEY_VERSION || !valkey && !(1..=MAX_VERSION).contains(&version) {
+            return self.source.fail(Kind::UnsupportedVersion(version));
+        }
         self.version = Some(version);
         Ok(version)
     }
@@ -249,7 +249,8 @@ impl<R: Read> Reader<R> {
             return self.source.fail(Kind::UnknownOpcode(code));
         }
         self.read_key(code)?;
-        let decoded = object::decode(&mut self.source, code, &self.options.limits)?;
+        let dialect = if self.version == Some(VALKEY_VERSION) { Dialect::Valkey } else { Dialect::Redis };
+        let decoded = object::decode(&mut self.source, code, dialect, &self.options.limits)?;
         let Attributes { expire, idle, frequency } = std::mem::take(&mut self.before);
         let key = &self.key[..];
         match decoded {
@@ -329,6 +330,11 @@ impl<R: Read> Reader<R> {
         self.ended = Some(checksum);
         Ok(checksum)
     }
+}
+
+/// What decimal digits spell.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
 }
 
 /// A string as the keyspace holds it.

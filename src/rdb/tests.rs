@@ -516,7 +516,7 @@ fn payloads_come_back_and_damage_is_told_apart() {
 /// The payload that stalls servers which size a table by the promised count.
 #[test]
 fn a_payload_that_promises_billions_is_answered_at_once() {
-    for code in [1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25] {
+    for code in [1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25] {
         let body = [&[code], &b"\x81\x00\x00\x00\x0f\xff\xff\xff\xff"[..]].concat();
         assert!(matches!(parse(&payload(&body, 10)), Err(PayloadError::BadData(_))));
     }
@@ -575,6 +575,31 @@ fn small_hashes_of_others_with_deadlines_are_read() {
     }
     let beyond = [&[24], &i64::MAX.to_le_bytes()[..], &[1, 2, 1, b'f', 1, b'v']].concat();
     assert!(matches!(parse(&payload(&beyond, 10)), Err(PayloadError::BadData(_))), "later than time goes");
+}
+
+#[test]
+fn absolute_deadlines_of_fields_are_read_as_the_files_signature_says() {
+    let at = 1_700_000_000_000i64;
+    let expected = vec![(b"a".to_vec(), b"1".to_vec(), Some(Millis(at))), (b"b".to_vec(), b"2".to_vec(), None)];
+    let mut listpack = Listpack::new();
+    ["a", "1", &at.to_string(), "b", "2", "0"].iter().for_each(|element| listpack.push(element.as_bytes()));
+    let listpack = listpack.into_bytes();
+    let redis = [&b"\x16\x01h\x02\x81"[..], &at.to_be_bytes(), b"\x01a\x011\x00\x01b\x012"].concat();
+    let redis_packed = [&b"\x17\x01h"[..], &[listpack.len() as u8], &listpack].concat();
+    let (at, none) = (at.to_le_bytes(), (-1i64).to_le_bytes());
+    let valkey = [&b"\x16\x01h\x02\x01a\x011"[..], &at, b"\x01b\x012", &none].concat();
+    let file = |signature: &[u8], entry: &[u8]| [signature, entry, b"\xff\0\0\0\0\0\0\0\0"].concat();
+    for bytes in [file(b"REDIS0012", &redis), file(b"REDIS0012", &redis_packed), file(b"VALKEY080", &valkey)] {
+        let mut reader = Reader::new(&bytes[..], whole(&bytes));
+        let Item::Entry(entry) = reader.next_item().unwrap() else { panic!("an entry comes first") };
+        assert_eq!(expiring_fields(&entry.value.into_owned()), expected);
+        assert!(matches!(reader.next_item().unwrap(), Item::Eof(Checksum::NotWritten)));
+    }
+    for (signature, entry) in [(b"REDIS0012", &valkey), (b"VALKEY080", &redis), (b"VALKEY080", &redis_packed)] {
+        assert!(read(&file(signature, entry)).is_err());
+    }
+    let newer = read(b"VALKEY081\xff\0\0\0\0\0\0\0\0").unwrap_err();
+    assert!(matches!(newer.kind, RdbErrorKind::UnsupportedVersion(81)));
 }
 
 /// As in 7.0.15: only the number of elements of a listpack is held against the limits.

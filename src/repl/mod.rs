@@ -61,3 +61,6 @@ pub fn command(args: &[&[u8]]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -257,10 +257,12 @@ impl ReplyBuf {
         } else if (10..100).contains(&n) {
             self.raw(&[kind, b'0' + (n / 10) as u8, b'0' + (n % 10) as u8, b'\r', b'\n']);
         } else {
-            let mut digits = [0; 20];
-            self.bytes.push(kind);
-            self.raw(num::format_i64(n, &mut digits));
-            self.crlf();
+            let mut line = [0; num::MAX_DECIMAL_LEN + 3];
+            let digits = (&mut line[1..=num::MAX_DECIMAL_LEN]).try_into().expect("the room of any number");
+            let start = num::MAX_DECIMAL_LEN - num::format_i64(n, digits).len();
+            line[start] = kind;
+            line[num::MAX_DECIMAL_LEN + 1..].copy_from_slice(b"\r\n");
+            self.raw(&line[start..]);
         }
     }
 

@@ -260,11 +260,14 @@ enum Header {
 fn header(buf: &[u8], at: usize) -> Header {
     let rest = &buf[at + 1..];
     // One or two digits are nearly all headers there are.
-    if rest.len() >= 3 && rest[0].is_ascii_digit() && rest[1] == b'\r' {
-        return Header::Number((rest[0] - b'0') as i64, at + 4);
-    }
-    if rest.len() >= 4 && (b'1'..=b'9').contains(&rest[0]) && rest[1].is_ascii_digit() && rest[2] == b'\r' {
-        return Header::Number((rest[0] - b'0') as i64 * 10 + (rest[1] - b'0') as i64, at + 5);
+    if let Some([first, second, third, _]) = rest.first_chunk() {
+        let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
+        if tens <= 9 && *second == b'\r' {
+            return Header::Number(tens as i64, at + 4);
+        }
+        if (1..=9).contains(&tens) && ones <= 9 && *third == b'\r' {
+            return Header::Number(tens as i64 * 10 + ones as i64, at + 5);
+        }
     }
     let window = &rest[..rest.len().min(INLINE_MAX)];
     match window.iter().position(|&b| b == b'\r') {
@@ -368,8 +371,9 @@ fn bulk_header(buf: &[u8], at: usize, limits: Limits) -> Result<Option<(u32, usi
         Header::NotYet { seen } if seen > INLINE_MAX => Err(ProtocolError::TooBigBulkString),
         Header::NotYet { .. } => Ok(None),
         Header::Bad => Err(ProtocolError::InvalidBulk),
-        // A buffer is addressed by 32 bits, so 4 GiB is the end whatever the parameter says.
-        Header::Number(n, _) if n < 0 || n as u64 > limits.max_bulk || n >= u32::MAX as i64 / 2 => {
+        // Less than nothing is too much as well. A buffer is addressed by 32 bits, so 4 GiB is the end whatever the
+        // parameter says.
+        Header::Number(n, _) if n as u64 > limits.max_bulk || n as u64 >= u32::MAX as u64 / 2 => {
             Err(ProtocolError::InvalidBulk)
         }
         Header::Number(n, _) if n > UNAUTH_BULK && !limits.authenticated => Err(ProtocolError::UnauthenticatedBulk),

@@ -106,6 +106,10 @@ const RULES: &[Rule] = &[
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
     on_change(&["appendonly"], Server::switch_aof),
+    on_change(&["aof-disable-auto-gc"], |srv| {
+        srv.remove_history();
+        Ok(())
+    }),
     on_change(&["appendfsync"], Server::follow_appendfsync),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];

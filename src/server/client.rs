@@ -25,6 +25,7 @@ use crate::resp::{Argv, Batch, Partial, Proto, ProtocolError, ReplyBuf};
 use crate::server::Server;
 use crate::server::blocking::Blocked;
 use crate::server::dispatch;
+use crate::server::look_ahead::{Ahead, LookAhead};
 use crate::server::registry::RowId;
 use crate::server::track::Caching;
 
@@ -250,6 +251,7 @@ const KEPT_INPUT_MIN: usize = 32 * 1024;
 pub struct Buffers {
     read: Vec<u8>,
     batch: Batch,
+    ahead: LookAhead,
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
@@ -261,6 +263,7 @@ impl Buffers {
         Buffers {
             read: vec![0; READ_SIZE],
             batch: Batch::default(),
+            ahead: LookAhead::default(),
             replies: Vec::new(),
             replies_stay: false,
             fx: Effects::default(),
@@ -420,7 +423,7 @@ impl Server {
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut reply = self.take_reply(slot);
         self.exec.start_timing();
-        dispatch::dispatch(self, slot, Args::of(argv), &mut reply, &mut fx);
+        dispatch::dispatch(self, slot, Ahead::default(), Args::of(argv), &mut reply, &mut fx);
         self.settle_counts(&mut fx);
         self.exec.buffers.fx = fx;
         self.give_reply(slot, reply);
@@ -434,6 +437,7 @@ impl Server {
     /// have been dealt with.
     fn process(&mut self, slot: usize, buf: &mut [u8]) -> usize {
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
+        let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
         let mut partial = self.clients[slot].partial.take();
         let mut reply = self.take_reply(slot);
@@ -443,11 +447,9 @@ impl Server {
         loop {
             let limits = self.request_limits(slot);
             let progress = request::parse(buf, at, &mut partial, limits, &mut batch);
-            if batch.len() > 1 {
-                dispatch::prefetch(self, slot, buf, &batch);
-            }
+            ahead.look(&self.registry, &self.ks.db(self.clients[slot].db).entries, buf, &batch);
             at = progress.consumed;
-            if let Some(end) = self.run_batch(slot, buf, &batch, &mut reply, &mut fx) {
+            if let Some(end) = self.run_batch(slot, buf, &batch, &ahead, &mut reply, &mut fx) {
                 // What was parsed ahead is parsed again when the client may go on.
                 partial = None;
                 at = end;
@@ -465,6 +467,7 @@ impl Server {
         }
         self.settle_counts(&mut fx);
         self.exec.buffers.batch = batch;
+        self.exec.buffers.ahead = ahead;
         self.exec.buffers.fx = fx;
         self.clients[slot].partial = partial;
         self.give_reply(slot, reply);
@@ -477,13 +480,14 @@ impl Server {
         slot: usize,
         buf: &[u8],
         batch: &Batch,
+        ahead: &LookAhead,
         reply: &mut ReplyBuf,
         fx: &mut Effects,
     ) -> Option<usize> {
         for i in 0..batch.len() {
             let command = batch.command(i);
             let args = Args::new(buf, batch.spans(command));
-            dispatch::dispatch(self, slot, args, reply, fx);
+            dispatch::dispatch(self, slot, ahead.of(i), args, reply, fx);
             // What the command pushed to its own client follows its reply.
             self.own_messages(slot, reply);
             let client = &self.clients[slot];

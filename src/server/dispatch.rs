@@ -3,25 +3,22 @@
 //! *Duty:* look the command up, pass the gates, queue inside MULTI, else run one unit. *Does not know:* what
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
-use crate::call::{Args, CmdError, DbId, Effects};
-use crate::resp::{Batch, ReplyBuf};
+use crate::call::{Args, CmdError, Effects};
+use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
 use crate::server::gates::{self, Alarm};
+use crate::server::look_ahead::Ahead;
 use crate::server::persistence::aof::Promise;
-use crate::server::registry::{RowId, Run, Unknown};
+use crate::server::registry::{RowId, Unknown};
 
 /// Runs, queues or refuses one request of the client in `slot`.
-pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
-    let row = match srv.registry.lookup(args.get(0), args.opt(1)) {
-        Ok(row) => row,
-        Err(unknown) => {
-            let error = unknown_command(srv, unknown, args);
-            let before = reply.len();
-            begin_reply_mode(srv, slot);
-            refuse(srv, slot, None, &error, reply);
-            return apply_reply_mode(srv, slot, before, reply);
-        }
+// From the batch to the handler it is all one function, so that nothing is handed on through memory.
+#[inline(always)]
+pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, reply: &mut ReplyBuf, fx: &mut Effects) {
+    let (row, args) = match ahead.row(&srv.registry, args) {
+        Ok(found) => found,
+        Err(unknown) => return refuse_unknown(srv, slot, unknown, args, reply),
     };
     let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
     let client = &mut srv.clients[slot];
@@ -35,6 +32,15 @@ pub fn dispatch(srv: &mut Server, slot: usize, args: Args<'_>, reply: &mut Reply
         return srv.run_unit(row, args, caller, reply, fx);
     }
     dispatch_gated(srv, slot, row, args, reply, fx);
+}
+
+#[cold]
+fn refuse_unknown(srv: &mut Server, slot: usize, unknown: Unknown, args: Args<'_>, reply: &mut ReplyBuf) {
+    let error = unknown_command(srv, unknown, args);
+    let before = reply.len();
+    begin_reply_mode(srv, slot);
+    refuse(srv, slot, None, &error, reply);
+    apply_reply_mode(srv, slot, before, reply);
 }
 
 #[cold]
@@ -173,53 +179,9 @@ fn clip(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..bytes.len().min(max)]
 }
 
-/// Asks for the memory of a pipeline's keys before the first command runs, so that the misses overlap: first every
-/// key's bucket, then, when those are on their way, every entry.
-pub fn prefetch(srv: &Server, slot: usize, buf: &[u8], batch: &Batch) {
-    srv.prefetch_batch(srv.clients[slot].db, buf, batch);
-}
-
-impl Server {
-    /// The same for commands of whatever origin.
-    pub(super) fn prefetch_batch(&self, db: DbId, buf: &[u8], batch: &Batch) {
-        let srv = self;
-        let entries = &srv.ks.db(db).entries;
-        // A table that fits the cache gains nothing.
-        if entries.len() < PREFETCH_MIN_KEYS {
-            return;
-        }
-        let mut hashes = [0u64; PREFETCH_MAX];
-        let mut n = 0;
-        for i in 0..batch.len() {
-            let args = Args::new(buf, batch.spans(batch.command(i)));
-            let Ok(row) = srv.registry.lookup(args.get(0), None) else {
-                continue;
-            };
-            let row = srv.registry.row(row);
-            let (first, last, step) = row.key_range;
-            if first == 0 || !matches!(row.run, Run::Data(_)) {
-                continue;
-            }
-            let last = if last < 0 { args.len() as i64 + last } else { last };
-            for key in (first..=last).step_by(step.max(1) as usize).filter_map(|i| args.opt(i as usize)) {
-                if n == PREFETCH_MAX {
-                    break;
-                }
-                hashes[n] = entries.hash(key);
-                entries.prefetch_bucket(hashes[n]);
-                n += 1;
-            }
-        }
-        hashes[..n].iter().for_each(|hash| entries.prefetch_entry(*hash));
-    }
-}
-
-const PREFETCH_MAX: usize = 64;
-const PREFETCH_MIN_KEYS: usize = 10_000;
-
 impl Server {
     /// One request on behalf of a client: the call, and what follows from it.
-    #[inline]
+    #[inline(always)]
     pub fn run_unit(
         &mut self,
         row: RowId,

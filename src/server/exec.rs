@@ -5,7 +5,7 @@
 //! *Counterpart in C Redis:* `call`, `afterCommand`, `postExecutionUnitOperations`.
 
 use crate::call::effects::{Counts, Replicate, Targets, Touched};
-use crate::call::{Args, Call, Caller, ClientRef, CmdResult, Effects, Garbage, Origin, Wants};
+use crate::call::{Args, Call, Caller, ClientRef, CmdError, CmdResult, Effects, Garbage, Origin, Wants};
 use crate::command::spec::TOUCHES_ARBITRARY_KEYS;
 use crate::config::AppendFsync;
 use crate::resp::ReplyBuf;
@@ -16,7 +16,7 @@ use crate::server::observation::Done;
 use crate::server::propagate::Wrap;
 use crate::server::registry::{RowId, Run};
 use crate::sys::bio::Job;
-use crate::sys::clock::{ticks, ticks_to_ns};
+use crate::sys::clock::ticks;
 
 /// State of execution that outlives a call.
 #[derive(Default)]
@@ -65,13 +65,14 @@ impl Exec {
 
 impl Server {
     /// Runs one handler. An error becomes the reply; nothing of what the handler wrote before it remains.
-    #[inline]
+    #[inline(always)]
     pub fn call(&mut self, row: RowId, args: Args<'_>, caller: Caller, reply: &mut ReplyBuf, fx: &mut Effects) {
         self.call_again(row, args, caller, None, reply, fx);
     }
 
     /// [`Server::call`], or the second run of a command that waited for the key `woken_by`: it was counted when it
     /// came.
+    #[inline(always)]
     pub fn call_again(
         &mut self,
         row: RowId,
@@ -92,10 +93,7 @@ impl Server {
         };
         let failed = result.is_err();
         if let Err(error) = result {
-            let message = error.message();
-            reply.truncate(start);
-            reply.error(&message);
-            self.stats.count_error(&message);
+            self.reply_error(&error, start, reply);
         }
         let now = ticks();
         let spent = now.wrapping_sub(began);
@@ -110,7 +108,7 @@ impl Server {
             self.stats.commands_processed += 1;
         }
         if self.exec.tracks_latency && !parked {
-            entry.latencies.get_or_insert_default().record(ticks_to_ns(spent));
+            entry.durations.get_or_insert_default().record(spent);
         }
         if fx.wants.ops && fx.dirty > dirty && fx.replicate == Replicate::Verbatim {
             fx.ops.push(caller.db, Targets::ALL, args.iter());
@@ -122,6 +120,15 @@ impl Server {
         if spent >= self.exec.slow_ticks {
             self.observe(&Done { row, args, caller, ticks: spent, first_run, parked });
         }
+    }
+
+    /// The handler's error in place of what it wrote.
+    #[cold]
+    fn reply_error(&mut self, error: &CmdError, start: usize, reply: &mut ReplyBuf) {
+        let message = error.message();
+        reply.truncate(start);
+        reply.error(&message);
+        self.stats.count_error(&message);
     }
 
     /// Runs a command of the append only file: nobody listens, nothing is counted.

@@ -19,6 +19,7 @@ pub mod exec;
 pub mod gates;
 pub mod identity;
 pub mod info;
+pub mod look_ahead;
 pub mod memory;
 pub mod notify;
 pub mod observation;

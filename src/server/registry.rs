@@ -3,13 +3,17 @@
 //! *Duty:* lookup, renames, subcommands, and the statistics of each row. *Does not know:* how a row is run.
 //! *Counterpart in C Redis:* `server.commands`, `lookupCommand`, `redisCommand.calls`.
 //!
-//! Lookup hashes the length and the first eight bytes, folded to lower case, into a table of a few KiB in which
-//! most names stand alone; the full name is compared once.
+//! Lookup takes the first eight bytes of a name as one word in lower case: with the length it gives the place in a
+//! table of a few KiB in which most names stand alone, and it is what is compared there. What a name has beyond these
+//! bytes is compared as text.
 
 use crate::base::histogram::Histogram;
+use crate::call::Args;
+use crate::call::args::word_of;
 use crate::command::FAMILIES;
-use crate::command::spec::{DataHandler, Spec};
+use crate::command::spec::{DataHandler, Spec, WRITE};
 use crate::server::commands::{SERVER_FAMILIES, ServerHandler};
+use crate::sys::clock::ticks_to_ns;
 
 /// Index of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,15 +29,42 @@ pub enum Run {
 pub struct Row {
     pub spec: &'static Spec,
     pub run: Run,
-    /// The name under which clients call it: lower case, without the container.
+    /// The name under which clients call it: lower case, without the container. Changed by `set_name` only.
     pub name: Vec<u8>,
+    /// Its first bytes, see [`word_of`].
+    word: u64,
     pub container: Option<RowId>,
     pub subcommands: Vec<RowId>,
     pub stats: RowStats,
-    /// How long calls took, in nanoseconds; none while no call was tracked.
-    pub latencies: Option<Box<Histogram>>,
+    /// How long calls took, in ticks; none while no call was tracked.
+    pub durations: Option<Box<Histogram>>,
     /// First and last argument that is a key, and the step between keys; zeros when there is none at a fixed place.
     pub key_range: (i64, i64, i64),
+}
+
+impl Row {
+    /// Whether an append only file may hold it: what changes data, and what says where and together with what. The
+    /// replay refuses all others.
+    pub fn belongs_in_aof(&self) -> bool {
+        let frames = ["select", "multi", "exec", "discard"].contains(&self.spec.name);
+        frames || matches!(self.run, Run::Data(_)) || self.spec.flags.has(WRITE)
+    }
+
+    fn set_name(&mut self, name: &[u8]) {
+        self.name = name.to_ascii_lowercase();
+        self.word = word_of(&self.name);
+    }
+
+    /// Whether a name of the same length is the same behind the word.
+    #[inline]
+    fn ends_like(&self, name: &[u8]) -> bool {
+        name.len() <= WORD || self.name[WORD..].eq_ignore_ascii_case(&name[WORD..])
+    }
+
+    /// How long calls took, as it is reported.
+    pub fn latencies(&self) -> Option<Histogram> {
+        Some(self.durations.as_ref()?.in_ns(ticks_to_ns))
+    }
 }
 
 /// INFO commandstats of one row. Time in ticks of the time-stamp counter.
@@ -48,7 +79,7 @@ pub struct RowStats {
 pub struct Registry {
     rows: Vec<Row>,
     /// Open addressing over top-level names; 0 is free, else row + 1.
-    index: Vec<u16>,
+    index: Box<[u16; INDEX_SIZE]>,
 }
 
 const INDEX_SIZE: usize = 2048;
@@ -60,18 +91,29 @@ pub enum Unknown {
     Subcommand(RowId),
 }
 
-fn place(name: &[u8]) -> usize {
-    let mut word = [0u8; 8];
-    let n = name.len().min(8);
-    word[..n].copy_from_slice(&name[..n]);
-    let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
-    let mixed = (folded ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 53) as usize
+/// How many bytes of a name are in its word.
+const WORD: usize = 8;
+
+/// Eight ASCII letters at once. Other bytes stay what they are.
+#[inline]
+fn lower_case(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let low = word & !HIGH;
+    // The high bit of a byte of these says: from 'A' on, behind 'Z'.
+    let from_a = low + EACH * (0x80 - b'A' as u64);
+    let behind_z = low + EACH * (0x7f - b'Z' as u64);
+    word | (from_a & !behind_z & !word & HIGH) >> 2
+}
+
+#[inline]
+fn place(word: u64, len: usize) -> usize {
+    ((word ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as usize
 }
 
 impl Registry {
     pub fn new() -> Registry {
-        let mut registry = Registry { rows: Vec::new(), index: vec![0; INDEX_SIZE] };
+        let mut registry = Registry { rows: Vec::new(), index: Box::new([0; INDEX_SIZE]) };
         for command in FAMILIES.iter().copied().flatten() {
             registry.register(&command.spec, Run::Data(command.run));
         }
@@ -88,10 +130,11 @@ impl Registry {
             spec,
             run,
             name: spec.short_name().as_bytes().to_vec(),
+            word: word_of(spec.short_name().as_bytes()),
             container: None,
             subcommands: Vec::new(),
             stats: RowStats::default(),
-            latencies: None,
+            durations: None,
             key_range: spec.key_range(),
         });
     }
@@ -115,7 +158,7 @@ impl Registry {
             if row.container.is_some() || row.name.is_empty() {
                 continue;
             }
-            let mut at = place(&row.name);
+            let mut at = place(row.word, row.name.len());
             while self.index[at] != 0 {
                 at = (at + 1) % INDEX_SIZE;
             }
@@ -130,21 +173,27 @@ impl Registry {
         if !new.is_empty() && self.command(new).is_some() {
             return false;
         }
-        self.rows[id.0 as usize].name = new.to_ascii_lowercase();
+        self.row_mut(id).set_name(new);
         self.rebuild_index();
         true
     }
 
     /// The top-level command of this name.
-    #[inline]
     pub fn command(&self, name: &[u8]) -> Option<RowId> {
-        let mut at = place(name);
+        self.find(lower_case(word_of(name)), name)
+    }
+
+    /// The top-level command of this name, which begins with `word` in lower case.
+    #[inline(always)]
+    fn find(&self, word: u64, name: &[u8]) -> Option<RowId> {
+        let mut at = place(word, name.len());
         loop {
             let entry = self.index[at];
             if entry == 0 {
                 return None;
             }
-            if self.rows[entry as usize - 1].name.eq_ignore_ascii_case(name) {
+            let row = &self.rows[entry as usize - 1];
+            if row.word == word && row.name.len() == name.len() && row.ends_like(name) {
                 return Some(RowId(entry - 1));
             }
             at = (at + 1) % INDEX_SIZE;
@@ -152,13 +201,29 @@ impl Registry {
     }
 
     /// The row that a request means: the command, or the container's subcommand.
-    #[inline]
-    pub fn lookup(&self, name: &[u8], subcommand: Option<&[u8]>) -> Result<RowId, Unknown> {
-        let id = self.command(name).ok_or(Unknown::Command)?;
-        let row = self.row(id);
-        match subcommand {
-            Some(sub) if !row.subcommands.is_empty() => self.subcommand(id, sub).ok_or(Unknown::Subcommand(id)),
-            _ => Ok(id),
+    #[inline(always)]
+    pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
+        match self.find(lower_case(args.name_word()), args.get(0)) {
+            Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
+            Some(id) => self.lookup_within(id, args.opt(1)),
+            None => Err(Unknown::Command),
+        }
+    }
+
+    /// [`Registry::lookup`] for whoever has the first two words of a request.
+    pub fn lookup_words(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match self.command(name) {
+            Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
+            Some(id) => self.lookup_within(id, first),
+            None => Err(Unknown::Command),
+        }
+    }
+
+    #[inline(never)]
+    fn lookup_within(&self, container: RowId, first: Option<&[u8]>) -> Result<RowId, Unknown> {
+        match first {
+            Some(name) => self.subcommand(container, name).ok_or(Unknown::Subcommand(container)),
+            None => Ok(container),
         }
     }
 
@@ -196,7 +261,7 @@ impl Registry {
 
     pub fn reset_stats(&mut self) {
         for row in &mut self.rows {
-            (row.stats, row.latencies) = (RowStats::default(), None);
+            (row.stats, row.durations) = (RowStats::default(), None);
         }
     }
 }
@@ -221,6 +286,24 @@ mod tests {
         assert!(!registry.rename(b"set", b"fetch"));
         assert!(registry.rename(b"fetch", b""));
         assert_eq!(registry.command(b""), None);
+    }
+
+    #[test]
+    fn a_name_is_its_letters_and_nothing_like_them() {
+        let registry = Registry::new();
+        for (id, row) in registry.commands() {
+            let upper = row.name.to_ascii_uppercase();
+            assert_eq!(registry.command(&upper), Some(id));
+            for i in 0..row.name.len() {
+                for bit in 0..8 {
+                    let mut other = upper.clone();
+                    other[i] ^= 1 << bit;
+                    let found = registry.commands().find(|(_, row)| row.name.eq_ignore_ascii_case(&other));
+                    assert_eq!(registry.command(&other), found.map(|(id, _)| id), "{}", other.escape_ascii());
+                }
+            }
+            assert_eq!(registry.command(&[&upper, b"\0".as_slice()].concat()), None);
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Session<'_> {
         if args.is_empty() {
             return Err((None, CmdError::Fixed("ERR Please specify at least one argument for this redis.call")));
         }
-        let row = match self.srv.registry.lookup(args.get(0), args.opt(1)) {
+        let row = match self.srv.registry.lookup(args) {
             Ok(row) => row,
             Err(Unknown::Command | Unknown::Subcommand(_)) => return Err((None, unknown)),
         };

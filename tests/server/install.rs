@@ -23,6 +23,8 @@ fn a2_what_was_installed_runs_and_a_second_time_changes_nothing() {
         assert!(folder.join(&format!("prefix/{name}")).is_file(), "{name}");
         assert!(first.contains(&format!("wrote  {prefix}/{name}")), "{first}");
     }
+    let link = std::fs::read_link(folder.join("prefix/bin/redis-check-rdb")).unwrap();
+    assert_eq!(link, Path::new("redis-check-dump"));
     let second = install(&prefix);
     assert!(!second.contains("wrote") && !second.contains("made"), "{second}");
 

@@ -103,9 +103,8 @@ fn names_with_special_characters_are_quoted() {
         (b"#plain-name_1.aof", "#plain-name_1.aof"),
     ];
     for (name, shown) in names {
-        let mut manifest = Manifest::default();
-        manifest.base = Some(File { name: name.to_vec(), seq: 7, kind: FileKind::Base });
-        manifest.base_seq = 7;
+        let base = Some(File { name: name.to_vec(), seq: 7, kind: FileKind::Base });
+        let manifest = Manifest { base, base_seq: 7, ..Manifest::default() };
         assert_eq!(text(&manifest), format!("file {shown} seq 7 type b\n"));
         assert_eq!(Manifest::parse(&manifest.to_text()), Ok(manifest));
     }

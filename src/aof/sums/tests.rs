@@ -159,3 +159,41 @@ fn a_chain_is_carried_on() {
     assert_eq!(chain.unrecorded(), 21);
     assert_eq!(chain.record()[..], sums[48..]);
 }
+
+#[test]
+fn a_file_that_is_there_is_summed_up() {
+    let (aof, _) = sealed(&[100_000, 70_000]);
+    for len in [0, 1, 64 * 1024, 65_537, aof.len()] {
+        let mut chain = Chain::new();
+        chain.update(&aof[..len]);
+        assert_eq!(Chain::over(&aof[..], len as u64).unwrap(), chain);
+    }
+    let error = Chain::over(&aof[..], aof.len() as u64 + 1).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+/// A sink that takes few bytes at a time gets records for just those.
+#[test]
+fn a_sealed_sink_has_its_sums_beside_it() {
+    struct Few(Vec<u8>);
+    impl Write for Few {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(300);
+            self.0.extend(&bytes[..taken]);
+            Ok(taken)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (aof, _) = sealed(&[10_000]);
+    for (every, records) in [(1, 34), (1000, 9), (1 << 20, 1)] {
+        let mut sink = Sealing::new(Few(Vec::new()), every);
+        sink.write_all(&aof).unwrap();
+        let (few, file) = sink.finish();
+        assert_eq!(few.0, aof);
+        assert_eq!(Sums::parse(&file).unwrap().len(), records);
+        assert_eq!(verify(&aof, &file, 7), Ok(Sealed::Whole));
+    }
+    assert_eq!(Sealing::new(Vec::new(), 1).finish(), (Vec::new(), HEADER.to_vec()));
+}

@@ -10,7 +10,7 @@ use crate::base::num;
 use crate::call::options::ExpireUnit;
 use crate::call::{Call, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
-use crate::keyspace::{Keyspace, event};
+use crate::keyspace::{EntryRef, Keyspace, Place, discard, event};
 
 const SET_DEADLINE: Spec = Spec {
     arity: -3,
@@ -115,20 +115,22 @@ fn expire(ks: &mut Keyspace, call: &mut Call<'_>, unit: ExpireUnit, name: &'stat
     let condition = Condition::parse(call.args.from(3))?;
     let deadline = unit.deadline(call.args.int(2)?, call.now, true, name)?;
     let key = call.arg(1);
-    let allowed = ks.write(key, call).is_some_and(|entry| condition.allows(entry.entry().expires_at(), deadline));
-    if allowed {
-        if has_passed(deadline, ks, call) {
-            let lazy = ks.settings.lazy_expire;
-            ks.delete_freeing(call.db(), key, lazy, call);
-            call.modified(key, event::DEL, 1);
-            call.replicate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
-        } else {
-            ks.set_deadline(key, Some(deadline), call);
-            call.modified(key, event::EXPIRE, 1);
-            propagate(call, unit, deadline);
-        }
+    let (passed, lazy) = (has_passed(deadline, ks, call), ks.settings.lazy_expire);
+    let allowed = |place: &Place<'_>| condition.allows(place.entry().and_then(EntryRef::expires_at), deadline);
+    let Some(mut place) = ks.write_place(key, call).filter(allowed) else {
+        call.reply.int(0);
+        return Ok(());
+    };
+    if !passed {
+        place.set_deadline(Some(deadline));
+        call.modified(key, event::EXPIRE, 1);
+        propagate(call, unit, deadline);
+    } else if let Some(taken) = place.take() {
+        discard(taken, lazy, call.fx);
+        call.modified(key, event::DEL, 1);
+        call.replicate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
     }
-    call.reply.int(allowed as i64);
+    call.reply.int(1);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::{Use, read};
 use crate::base::millis::Millis;
 use crate::call::{Call, CmdResult};
 use crate::command::spec::*;
-use crate::keyspace::{EntryRef, Keyspace, event};
+use crate::keyspace::{EntryRef, Keyspace, Place, event};
 
 const ASK: Spec = Spec {
     arity: 2,
@@ -89,9 +89,9 @@ pub const PERSIST: DataCommand = Command::new(
 
 fn persist(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     let key = call.arg(1);
-    let expires = ks.write(key, call).is_some_and(|entry| entry.entry().expires_at().is_some());
+    let volatile = |place: &Place<'_>| place.entry().and_then(EntryRef::expires_at).is_some();
+    let expires = ks.write_place(key, call).filter(volatile).is_some_and(|mut place| place.set_deadline(None));
     if expires {
-        ks.set_deadline(key, None, call);
         call.modified(key, event::PERSIST, 1);
     }
     call.reply.int(expires as i64);

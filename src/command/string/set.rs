@@ -182,8 +182,10 @@ fn set_until(ks: &mut Keyspace, call: &mut Call<'_>, value: &[u8], deadline: Mil
     ks.set(key, string(value), Expire::At(deadline), call);
     call.modified(key, SET_EVENT, 1);
     call.notify(key, event::EXPIRE);
-    let mut digits = [0; num::MAX_DECIMAL_LEN];
-    call.replicate_as(&[b"SET", key, value, b"PXAT", num::format_i64(deadline.0, &mut digits)]);
+    if call.wants_ops() {
+        let mut digits = [0; num::MAX_DECIMAL_LEN];
+        call.replicate_as(&[b"SET", key, value, b"PXAT", num::format_i64(deadline.0, &mut digits)]);
+    }
 }
 
 const SETEX_SPEC: Spec = Spec {

@@ -215,3 +215,16 @@ fn a_dict_held_back_works_and_catches_up() {
     while dict.rebalance(100) {}
     assert!((0..5_000).all(|n| dict.contains(&key(n))));
 }
+
+/// Whoever deletes a dict decides by this figure whether it goes in the loop or on the background thread.
+#[test]
+fn the_effort_of_freeing_is_known_without_a_walk() {
+    let mut dict = Dict::new(seed());
+    (0..60_000).for_each(|n| _ = dict.insert(&key(n), b"value"));
+    let without_large = dict.free_effort();
+    assert!((2_000..10_000).contains(&without_large), "{without_large}");
+    dict.insert(b"large", &[0; 1000]);
+    assert_eq!(dict.free_effort(), without_large + 1);
+    (0..60_000).for_each(|n| _ = dict.remove(&key(n)));
+    assert!(dict.free_effort() < 100 && dict.len() == 1, "{}", dict.free_effort());
+}

@@ -1,4 +1,5 @@
-//! Hashes: pairs of texts, a zipmap, a ziplist or a listpack; and those of 7.4 whose fields have deadlines.
+//! Hashes: pairs of texts, a zipmap, a ziplist or a listpack; and those whose fields have deadlines, of Redis 7.4 and
+//! Valkey 9.
 //!
 //! *Counterpart in C Redis:* the hash branches of `rdbLoadObject`.
 //!
@@ -6,6 +7,9 @@
 //! 24   8 bytes: the first deadline; length (length: ttl; text: field; text: value)...
 //!      ttl is 0 for a field without a deadline, else what it is later than the first, and 1
 //! 25   8 bytes: the first deadline; text: a listpack of field, value, deadline (0: none)...
+//! 22   length (length: deadline, 0: none; text: field; text: value)...      before 7.4 was released
+//! 23   text: a listpack of field, value, deadline (0: none)...              before 7.4 was released
+//! 22   length (text: field; text: value; 8 bytes: deadline, -1: none)...    Valkey
 //! ```
 
 use std::io::Read;
@@ -48,8 +52,12 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
 
 pub(super) fn decode_expiring<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Hash> {
     let mut hash = Hash::default();
-    let first = i64::from_le_bytes(source.array()?);
-    if code == kind::HASH_EXPIRING_LISTPACK {
+    // A ttl of 1 means this point of time.
+    let first = match code {
+        kind::HASH_EXPIRING | kind::HASH_EXPIRING_LISTPACK => i64::from_le_bytes(source.array()?),
+        _ => 1,
+    };
+    if matches!(code, kind::HASH_EXPIRING_LISTPACK | kind::HASH_EXPIRING_ABSOLUTE_LISTPACK) {
         triples(source, &mut hash, limits)?;
         return Ok(hash);
     }
@@ -66,6 +74,23 @@ pub(super) fn decode_expiring<R: Read>(source: &mut Source<R>, code: u8, limits:
         let fault = deadline.and_then(|at| set_until(&mut hash, &field, value.bytes(&mut digits), at, limits));
         drop(value);
         element(source, VALUE, fault)?;
+    }
+    Ok(hash)
+}
+
+pub(super) fn decode_valkey<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Hash> {
+    let mut hash = Hash::default();
+    let (mut field, mut value) = (Vec::new(), Vec::new());
+    for _ in 0..source.count()? {
+        source.text()?.store(&mut field);
+        source.text()?.store(&mut value);
+        let deadline = match i64::from_le_bytes(source.array()?) {
+            -1 => Ok(None),
+            at @ 0.. => Ok(Some(at)),
+            _ => Err(NO_TIME),
+        };
+        let fault = deadline.and_then(|at| set_until(&mut hash, &field, &value, at, limits));
+        fault.or_else(|reason| source.fail(Kind::BadValue(reason)))?;
     }
     Ok(hash)
 }

@@ -15,7 +15,7 @@ mod zset;
 use std::io::Read;
 
 use super::RdbErrorKind as Kind;
-use super::format::kind;
+use super::format::{Dialect, kind};
 use super::packed;
 use super::source::{Result, Source};
 use crate::base::num::MAX_DECIMAL_LEN;
@@ -36,7 +36,13 @@ impl Decoded {
     }
 }
 
-pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, dialect: Dialect, limits: &Limits) -> Result<Decoded> {
+    if dialect == Dialect::Valkey && code > kind::STREAM_3 {
+        return Ok(match code {
+            kind::HASH_EXPIRING_ABSOLUTE => Decoded::of(hash::decode_valkey(source, limits)?),
+            _ => Decoded::Unsupported,
+        });
+    }
     Ok(match code {
         kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Decoded::of(list::decode(source, code, limits)?)
@@ -45,7 +51,10 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>, code: u8, limits: &Limits)
         kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => {
             Decoded::of(hash::decode(source, code, limits)?)
         }
-        kind::HASH_EXPIRING | kind::HASH_EXPIRING_LISTPACK => Decoded::of(hash::decode_expiring(source, code, limits)?),
+        kind::HASH_EXPIRING
+        | kind::HASH_EXPIRING_LISTPACK
+        | kind::HASH_EXPIRING_ABSOLUTE
+        | kind::HASH_EXPIRING_ABSOLUTE_LISTPACK => Decoded::of(hash::decode_expiring(source, code, limits)?),
         kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => {
             Decoded::of(zset::decode(source, code, limits)?)
         }

@@ -241,7 +241,7 @@ fn keys(registry: &Registry, call: &mut Call<'_>, show: ShowKey) -> CmdResult {
         argv
     });
     let args = Args::of(&argv);
-    let Ok(id) = registry.lookup(args.get(0), args.opt(1)) else {
+    let Ok(id) = registry.lookup(args) else {
         return Err(CmdError::Fixed("ERR Invalid command specified"));
     };
     let spec = registry.row(id).spec;

@@ -168,7 +168,7 @@ fn histogram(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         let named = call.args.from(2).filter_map(|name| registry.by_full_name(name));
         named.flat_map(|id| family(registry, registry.row(id))).collect()
     };
-    let known = wanted.into_iter().filter_map(|row| Some((row, row.latencies.as_deref()?)));
+    let known = wanted.into_iter().filter_map(|row| Some((row, row.latencies()?)));
     let mark = call.reply.defer();
     let mut shown = 0;
     for (row, latencies) in known {

@@ -37,7 +37,7 @@ pub fn latencies(srv: &Server, out: &mut Text) {
         return;
     }
     for (_, row) in srv.registry.rows() {
-        let Some(latencies) = &row.latencies else { continue };
+        let Some(latencies) = row.latencies() else { continue };
         let us = |percent: f64| latencies.percentile(percent) as f64 / 1000.0;
         let percentiles = srv.config.latency_tracking_info_percentiles.iter();
         let shown: Vec<String> = percentiles.map(|p| format!("p{}={:.3}", short(*p), us(*p))).collect();

@@ -50,6 +50,15 @@ impl From<RdbError> for Stop {
 }
 
 impl Stop {
+    /// What is to be said of it, unless that has been said.
+    pub fn text(self) -> Option<String> {
+        match self {
+            Stop::Damage(error) => Some(error.to_string()),
+            Stop::Unfit(text) => Some(text),
+            Stop::Reported | Stop::Exit => None,
+        }
+    }
+
     fn report(&self, path: &Path, reader: &Reader<File>) {
         match self {
             Stop::Damage(error) => report_damage(path, reader, error),
@@ -363,7 +372,8 @@ impl Loader {
         };
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
-        match srv.ks.dbs[self.db].set(entry.key, value, expire, |_| access, self.now) {
+        let db = &mut srv.ks.dbs[self.db];
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, self.now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),

@@ -186,7 +186,7 @@ impl Server {
         let mut fx = Effects::default();
         self.empty_databases(0..self.ks.dbs.len(), false, &mut fx);
         self.drain_server_side(&mut fx);
-        self.load_append_only_files(false).map_err(|reason| {
+        self.read_manifest().and_then(|()| self.load_append_only_files(false)).map_err(|reason| {
             log::warn!("DEBUG LOADAOF failed: {reason}");
             CmdError::Fixed("ERR Error trying to load the AOF files, check server logs")
         })?;

@@ -26,8 +26,8 @@ use crate::sys::{clock, files, signals};
 const SYNC_EVERY: u64 = 4 << 20;
 
 /// The callback is called at least after so many keys, or bytes.
-const REPORT_KEYS: u64 = 128;
-const REPORT_BYTES: u64 = 256 << 10;
+pub(super) const REPORT_KEYS: u64 = 128;
+pub(super) const REPORT_BYTES: u64 = 256 << 10;
 
 /// Which access times go into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +39,20 @@ enum Kept {
 
 /// A snapshot to be written, with everything that was decided beforehand.
 pub(super) struct Snapshot<'a> {
-    ks: &'a Keyspace,
+    pub ks: &'a Keyspace,
     pub folder: PathBuf,
     name: String,
     options: WriteOptions,
     kept: Kept,
     /// `rdb-key-save-delay`: microseconds; below zero: one microsecond for one key in so many.
-    key_delay: i32,
-    sync_every: u64,
-    created: Millis,
+    pub key_delay: i32,
+    pub sync_every: u64,
+    pub created: Millis,
     used_memory: u64,
+    /// `aof-rewrite-incremental-fsync`.
+    sync_base: bool,
+    /// `aof-timestamp-enabled`.
+    pub annotate: bool,
     base: Base,
 }
 
@@ -84,6 +88,8 @@ impl<'a> Snapshot<'a> {
             sync_every: if config.rdb_save_incremental_fsync { SYNC_EVERY } else { 0 },
             created: Millis(clock::wall_us() / 1000),
             used_memory: srv.used_memory() as u64,
+            sync_base: config.aof_rewrite_incremental_fsync,
+            annotate: config.aof_timestamp_enabled,
             base: match config.aof_use_rdb_preamble {
                 true => Base::Snapshot,
                 false => Base::Commands { seal: config.aof_checksum },
@@ -93,15 +99,14 @@ impl<'a> Snapshot<'a> {
 
     /// Writes the base of an append only file to `path`, which takes its place in the manifest later: a snapshot, or
     /// commands where `aof-use-rdb-preamble` says no. On an error nothing is left.
-    pub fn write_base(&self, path: &Path, mut progress: impl FnMut(u64)) -> Result<(), SaveError> {
+    pub fn write_base(mut self, path: &Path, mut progress: impl FnMut(u64)) -> Result<(), SaveError> {
+        self.sync_every = if self.sync_base { SYNC_EVERY } else { 0 };
         let open = |error| SaveError::Open { temp: path.to_owned(), error };
         let file = create(path).map_err(open)?;
         let step = |step| move |error| SaveError::Write { step, error };
         let written = match self.base {
             Base::Snapshot => self.write_items(file, true, &mut progress).map_err(step("rdbSaveRio")),
-            Base::Commands { seal } => {
-                super::aof::write_commands(self, file, path, seal, &mut progress).map_err(step("write"))
-            }
+            Base::Commands { seal } => self.write_commands(file, path, seal, &mut progress).map_err(step("write")),
         };
         let synced = written.and_then(|file| file.sync_all().map_err(step("fsync")));
         if synced.is_err() {
@@ -139,7 +144,7 @@ impl<'a> Snapshot<'a> {
     }
 
     fn write_items(&self, file: File, aof_base: bool, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
-        let sink = Sink { file, unsynced: 0, sync_every: self.sync_every };
+        let sink = Sink::new(file, self.sync_every);
         let mut writer = Writer::new(sink, self.options);
         writer.aux_fields(&AuxFields {
             redis_version: REDIS_VERSION,
@@ -187,10 +192,20 @@ pub(super) fn create(temp: &Path) -> io::Result<File> {
 }
 
 /// The file, forced to disk now and then.
-struct Sink {
+pub(super) struct Sink {
     file: File,
     unsynced: u64,
     sync_every: u64,
+}
+
+impl Sink {
+    pub fn new(file: File, sync_every: u64) -> Sink {
+        Sink { file, unsynced: 0, sync_every }
+    }
+
+    pub fn into_file(self) -> File {
+        self.file
+    }
 }
 
 impl Write for Sink {

@@ -1,7 +1,8 @@
 //! What the command line asks for.
 //!
-//! *Duty:* the words that are no configuration (`--version`, `--help`, `--check-config`), and the names under which
-//! the program acts as another. *Does not know:* directives. *Counterpart in C Redis:* the first part of `main`.
+//! *Duty:* the words that are no configuration (`--version`, `--help`, `--check-config`), and the name redis-sentinel.
+//! *Does not know:* directives; the names of the tools, which the program itself looks for before it comes here.
+//! *Counterpart in C Redis:* the first part of `main`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -36,8 +37,8 @@ Examples:
 
 pub fn understand(argv: &[OsString]) -> Asked {
     let program = argv.first().and_then(|a| Path::new(a).file_name()).unwrap_or_default().to_string_lossy();
-    if let Some(text) = other_program(&program) {
-        return Asked::Refuse(text);
+    if program.contains("sentinel") {
+        return Asked::Refuse(SENTINEL.to_owned());
     }
     let args: Vec<&[u8]> = argv.iter().skip(1).map(|a| a.as_bytes()).collect();
     match args.as_slice() {
@@ -54,16 +55,6 @@ pub fn understand(argv: &[OsString]) -> Asked {
 }
 
 const SENTINEL: &str = "Sentinel is not part of this release yet: run the reference's redis-sentinel.";
-
-/// The program's name decides what it is; those that are not built yet say so.
-fn other_program(name: &str) -> Option<String> {
-    if name.contains("sentinel") {
-        return Some(SENTINEL.to_owned());
-    }
-    ["redis-check-rdb", "redis-check-dump", "redis-check-aof"]
-        .contains(&name)
-        .then(|| format!("{name} is not part of this release yet: run the reference's {name}."))
-}
 
 fn check_config(rest: &[&[u8]]) -> Asked {
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();

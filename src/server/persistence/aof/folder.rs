@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Removes what a rewrite has made superfluous, unless `aof-disable-auto-gc` says to keep it.
-    pub(super) fn remove_history(&mut self) {
+    pub(in crate::server) fn remove_history(&mut self) {
         if self.config.aof_disable_auto_gc || self.persistence.aof.manifest.history.is_empty() {
             return;
         }

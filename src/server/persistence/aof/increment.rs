@@ -7,14 +7,14 @@
 //! *Counterpart in C Redis:* `server.aof_fd`, `aofWrite`, the truncation in `flushAppendOnlyFile`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::super::rdb::create;
 use crate::aof::SUMS_SUFFIX;
-use crate::aof::sums::{Chain, HEADER};
+use crate::aof::sums::{Chain, HEADER, RECORD_BYTES};
 
 /// While much is written there is a sum for so many bytes; beyond that there is one whenever sums are written out.
 const SEAL_EVERY: u64 = 64 << 10;
@@ -38,6 +38,8 @@ struct Seals {
     chain: Chain,
     /// Records that are not written yet.
     pending: Vec<u8>,
+    /// Bytes in the side file.
+    size: u64,
 }
 
 /// What loading found out about the file that is to grow on.
@@ -45,8 +47,8 @@ struct Seals {
 pub(in crate::server::persistence) struct LoadedSums {
     /// The sum over all of its bytes.
     pub chain: Chain,
-    /// Bytes of the side file that hold; `None`: there is none.
-    pub side_bytes: Option<u64>,
+    /// Bytes of the side file that hold.
+    pub side_bytes: u64,
 }
 
 /// The side file of an append only file.
@@ -64,7 +66,10 @@ impl Increment {
         // What was left of an older file of this name would contradict the new one.
         remove_if_there(&seals_path(&increment.path))?;
         if seal {
-            increment.begin_seals(Chain::default())?;
+            let mut file = create(&seals_path(&increment.path))?;
+            file.write_all(&HEADER)?;
+            let size = HEADER.len() as u64;
+            increment.seals = Some(Seals { file, chain: Chain::new(), pending: Vec::new(), size });
         }
         Ok(increment)
     }
@@ -75,27 +80,15 @@ impl Increment {
         let file = open(&path)?;
         let size = file.metadata()?.len();
         let mut increment = Increment { file, path, size, sync_asked: size, seals: None };
-        let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) else {
-            return Ok(increment);
-        };
-        match side_bytes {
-            Some(bytes) => {
-                let file = open(&seals_path(&increment.path))?;
-                // A record that was cut off would put those behind it in the wrong place.
-                file.set_len(bytes)?;
-                increment.seals = Some(Seals { file, chain, pending: Vec::new() });
-            }
-            None => increment.begin_seals(chain)?,
+        // A file without sums was written by somebody else, who may come back to it. The next rewrite begins one with.
+        if let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) {
+            let file = open(&seals_path(&increment.path))?;
+            // A record that was cut off would put those behind it in the wrong place.
+            file.set_len(side_bytes)?;
+            increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
+            increment.write_seals();
         }
-        increment.write_seals();
         Ok(increment)
-    }
-
-    fn begin_seals(&mut self, chain: Chain) -> io::Result<()> {
-        let mut file = create(&seals_path(&self.path))?;
-        file.write_all(&HEADER)?;
-        self.seals = Some(Seals { file, chain, pending: Vec::new() });
-        Ok(())
     }
 
     /// Appends a group of whole commands. On an error nothing of it is in the file, or `Half` says how much is.
@@ -121,7 +114,7 @@ impl Increment {
 
     /// Takes back what a failed append left in the file.
     fn undo(&mut self, partly: &[u8], error: io::Error) -> AppendError {
-        if partly.is_empty() || self.file.set_len(self.size).is_ok() {
+        if partly.is_empty() || cut(&mut self.file, self.size).is_ok() {
             return AppendError { error, kept: 0 };
         }
         self.size += partly.len() as u64;
@@ -141,8 +134,8 @@ impl Increment {
         }
     }
 
-    /// Writes the sums that wait, up to the last byte. If that fails there are none from here on: a part of a record
-    /// would spoil those behind it.
+    /// Writes the sums that wait, up to the last byte. What the disk does not take waits on. If a part of it cannot be
+    /// taken back there are none from here on: half a record would spoil those behind it.
     pub fn write_seals(&mut self) {
         let Some(seals) = &mut self.seals else { return };
         if seals.chain.unrecorded() > 0 {
@@ -151,15 +144,24 @@ impl Increment {
         if seals.pending.is_empty() {
             return;
         }
-        if let Err(error) = seals.file.write_all(&seals.pending) {
-            log::warn!(
-                "Writing the checksums of {} failed: {error}. What follows in this file is not covered by them.",
-                self.path.display()
-            );
-            self.seals = None;
-            return;
+        match seals.file.write_all(&seals.pending) {
+            Ok(()) => {
+                seals.size += seals.pending.len() as u64;
+                seals.pending.clear();
+            }
+            Err(error) if cut(&mut seals.file, seals.size).is_err() => {
+                log::warn!(
+                    "Writing the checksums of {} failed: {error}. What follows in this file is not covered by them.",
+                    self.path.display()
+                );
+                self.seals = None;
+            }
+            Err(_) => {
+                // The last one covers what the others do.
+                let last = seals.pending.len() - RECORD_BYTES;
+                seals.pending.drain(..last);
+            }
         }
-        seals.pending.clear();
     }
 
     /// A second descriptor of the file, for whoever syncs it elsewhere.
@@ -197,6 +199,12 @@ pub(super) struct AppendError {
     pub error: io::Error,
     /// Bytes that could not be taken back: what is appended next must follow on them.
     pub kept: usize,
+}
+
+/// Shortens a file, and goes on writing there.
+fn cut(file: &mut File, size: u64) -> io::Result<()> {
+    file.set_len(size)?;
+    file.seek(SeekFrom::Start(size)).map(drop)
 }
 
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {

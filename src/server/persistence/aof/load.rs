@@ -67,10 +67,7 @@ impl Server {
                 Err(Stop::Exit) => return Ok(Found::CutShort),
                 Err(stop) => {
                     self.abandon_loading();
-                    if let Stop::Unfit(text) = stop {
-                        log::warn!("{text}");
-                    }
-                    return Err(UNREADABLE.to_owned());
+                    return Err(stop.text().unwrap_or_else(|| UNREADABLE.to_owned()));
                 }
             }
             before += sizes[i];
@@ -100,8 +97,9 @@ impl Server {
                 true => log::info!("Reading RDB preamble from AOF file..."),
                 false => log::info!("Reading RDB base file on AOF loading..."),
             }
-            begin = self.load_preamble(&path, file, part.serve).inspect_err(|_| {
-                log::warn!("Error reading the RDB base file {shown}, AOF loading aborted");
+            begin = self.load_preamble(&path, file, part.serve).map_err(|stop| match stop {
+                Stop::Exit => Stop::Exit,
+                _ => Stop::Unfit(format!("Error reading the RDB base file {shown}, AOF loading aborted")),
             })?;
             if old_style {
                 log::info!("Reading the remaining AOF tail...");
@@ -126,8 +124,8 @@ impl Server {
     ) -> Result<Option<LoadedSums>, Stop> {
         let side = if begin == 0 { self.read_sums(path)? } else { None };
         let mut reader = Reader::new(file, begin);
-        if begin == 0 {
-            reader = reader.verified(Verifier::new(side.clone().unwrap_or_default()));
+        if let Some(sums) = &side {
+            reader = reader.verified(Verifier::new(sums.clone()));
         }
         let mut replay = Replay::new(self, part.before, begin, part.serve);
         let end = loop {
@@ -136,10 +134,7 @@ impl Server {
                 Ok(Chunk::Annotation(_)) => {}
                 Ok(Chunk::End) => break None,
                 Err(ReadError::Truncated(fault)) => break Some(fault),
-                Err(error) => {
-                    report(part, path, &error);
-                    return Err(Stop::Reported);
-                }
+                Err(error) => return Err(Stop::Unfit(report(part, path, &error))),
             }
         };
         let sealed = reader.verifier().map(Verifier::sealed);
@@ -156,16 +151,17 @@ impl Server {
         let torn = end.map(|fault: Fault| fault.offset).or_else(|| replay.open_transaction().map(|_| reader.offset()));
         let lost = matches!(sealed, Some(Sealed::Lost { .. }));
         if torn.is_none() && !lost {
-            let side_bytes = side.map(|sums| sums.bytes_up_to(reader.offset()));
-            return Ok(reader.into_verifier().map(|verifier| LoadedSums { chain: verifier.chain(), side_bytes }));
+            let end = reader.offset();
+            let known = side.zip(reader.into_verifier());
+            return Ok(
+                known.map(|(sums, verifier)| LoadedSums { chain: verifier.chain(), side_bytes: sums.bytes_up_to(end) })
+            );
         }
         let valid = replay.open_transaction().or(torn).unwrap_or(reader.offset());
         self.cut_tail(part, path, valid)?;
-        if begin > 0 {
-            return Ok(None);
-        }
+        let Some(sums) = side else { return Ok(None) };
         let chain = chain_over(path).map_err(|error| Stop::Unfit(format!("{}: {}", path.display(), reason(&error))))?;
-        Ok(Some(LoadedSums { chain, side_bytes: side.map(|sums| sums.bytes_up_to(valid)) }))
+        Ok(Some(LoadedSums { chain, side_bytes: sums.bytes_up_to(valid) }))
     }
 
     /// The sums beside a file, where they are to be looked at and are there.
@@ -197,16 +193,14 @@ impl Server {
     fn cut_tail(&mut self, part: &Part<'_>, path: &Path, valid: u64) -> Result<(), Stop> {
         let name = part.name.escape_ascii();
         if !part.is_last {
-            log::warn!("Fatal error: the truncated file is not the last file");
-            return Err(Stop::Reported);
+            return Err(Stop::Unfit("Fatal error: the truncated file is not the last file".to_owned()));
         }
         if !self.config.aof_load_truncated {
-            log::warn!(
+            return Err(Stop::Unfit(format!(
                 "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF \
                  file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the \
                  'aof-load-truncated' configuration option to yes and restart the server."
-            );
-            return Err(Stop::Reported);
+            )));
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {valid} !!!");
@@ -271,25 +265,23 @@ fn chain_over(path: &Path) -> io::Result<Chain> {
     }
 }
 
-/// Where and why a file cannot be believed, and what to do.
-fn report(part: &Part<'_>, path: &Path, error: &ReadError) {
+/// Where and why a file cannot be believed, and what to do: the last line that the process says.
+fn report(part: &Part<'_>, path: &Path, error: &ReadError) -> String {
     let name = part.name.escape_ascii();
     match error {
-        ReadError::Io(error) => {
-            log::warn!("Unrecoverable error reading the append only file {name}: {}", reason(error));
-        }
+        ReadError::Io(error) => format!("Unrecoverable error reading the append only file {name}: {}", reason(error)),
         ReadError::Damaged(damage) => report_damage(path, *damage),
         ReadError::Truncated(_) | ReadError::Format(_) => {
             log::warn!("{error}");
-            log::warn!(
+            format!(
                 "Bad file format reading the append only file {name}: make a backup of your AOF file, then use \
                  ./redis-check-aof --fix <filename.manifest>"
-            );
+            )
         }
     }
 }
 
-fn report_damage(path: &Path, damage: Damage) {
+fn report_damage(path: &Path, damage: Damage) -> String {
     log::warn!("The append only file {} is damaged: {damage}.", path.display());
     let there = File::open(path).and_then(|mut file| {
         file.seek(SeekFrom::Start(damage.from))?;
@@ -300,9 +292,7 @@ fn report_damage(path: &Path, damage: Damage) {
     if let Ok(bytes) = there {
         log::warn!("At byte {} stands: {}", damage.from, bytes.escape_ascii());
     }
-    log::warn!(
-        "You can: 1) restore the file from a backup or a replica. 2) Make a backup, then use redis-check-aof --fix \
-         <filename.manifest>, which shows what is lost. 3) If the file was edited on purpose, start with 'aof-checksum \
-         no'."
-    );
+    "You can: 1) restore the file from a backup or a replica. 2) Make a backup, then use redis-check-aof --fix \
+     <filename.manifest>, which shows what is lost. 3) If the file was edited on purpose, start with 'aof-checksum no'."
+        .to_owned()
 }

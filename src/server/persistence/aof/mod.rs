@@ -19,7 +19,6 @@ mod rewrite;
 mod switch;
 mod write;
 
-pub(super) use base::write_commands;
 pub(super) use load::Found;
 pub use rewrite::RewriteChild;
 

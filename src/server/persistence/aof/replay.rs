@@ -13,11 +13,13 @@ use crate::call::{Args, Caller, DbId, Effects, Origin};
 use crate::command::spec::WRITE;
 use crate::resp::{Argv, Proto, ReplyBuf};
 use crate::server::Server;
+use crate::server::look_ahead::LookAhead;
 use crate::server::registry::{RowId, Run};
 
 pub(super) struct Replay {
     db: DbId,
     transaction: Option<Transaction>,
+    ahead: LookAhead,
     fx: Effects,
     reply: ReplyBuf,
     delay: KeyDelay,
@@ -45,6 +47,7 @@ impl Replay {
         Replay {
             db: DbId(0),
             transaction: None,
+            ahead: LookAhead::default(),
             fx: Effects::default(),
             reply: ReplyBuf::new(Proto::Resp2),
             delay: KeyDelay::new(srv.config.key_load_delay),
@@ -62,12 +65,12 @@ impl Replay {
     }
 
     pub fn run(&mut self, srv: &mut Server, file: &[u8], commands: Commands<'_>) -> Result<(), Stop> {
-        srv.prefetch_batch(self.db, commands.buf(), commands.batch());
+        self.ahead.look(&srv.registry, &srv.ks.db(self.db).entries, commands.buf(), commands.batch());
         for i in 0..commands.len() {
             let args = Args::new(commands.buf(), commands.spans(i));
             let start = commands.start(i);
-            let known = srv.registry.lookup(args.get(0), args.opt(1));
-            let row = known.map_err(|_| {
+            let known = self.ahead.of(i).row(&srv.registry, args);
+            let (row, args) = known.map_err(|_| {
                 Stop::Unfit(format!(
                     "Unknown command '{}' reading the append only file {} at offset {start}",
                     args.get(0).escape_ascii(),
