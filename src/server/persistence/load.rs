@@ -55,6 +55,15 @@ impl From<RdbError> for Stop {
 }
 
 impl Stop {
+    /// What is to be said of it, unless that has been said.
+    pub fn text(self) -> Option<String> {
+        match self {
+            Stop::Damage(error) => Some(error.to_string()),
+            Stop::Unfit(text) => Some(text),
+            Stop::Reported | Stop::Exit => None,
+        }
+    }
+
     /// `file`: where the bytes came from, if it was a file.
     pub(super) fn report<R: Read>(&self, file: Option<&Path>, reader: &Reader<R>) {
         match self {
