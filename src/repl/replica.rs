@@ -413,10 +413,10 @@ impl MasterLink {
 
     /// With a length nothing more comes behind the last byte, so nobody would ask again: the end is said with it.
     fn end_of_size(&mut self) {
-        if let State::Transfer { transfer, .. } = &self.state {
-            if transfer.kind() == Kind::Size(transfer.read()) {
-                self.begin_load();
-            }
+        if let State::Transfer { transfer, .. } = &self.state
+            && transfer.kind() == Kind::Size(transfer.read())
+        {
+            self.begin_load();
         }
     }
 
