@@ -288,12 +288,15 @@ fn shutdown_waits_for_who_lags() {
 }
 
 /// A replica of the reference, ended with the test.
-struct Real(Child, Folder);
+struct Real {
+    process: Child,
+    _folder: Folder,
+}
 
 impl Drop for Real {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -311,7 +314,7 @@ fn real_replica(server: &Server) -> Option<(Real, Client)> {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let real = Real(child, folder);
+    let real = Real { process: child, _folder: folder };
     wait_until("the reference to listen", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let mut client = Client::connect(port);
     wait_until("the reference to follow", || client.info("master_link_status") == "up");
