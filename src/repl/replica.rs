@@ -428,6 +428,15 @@ impl MasterLink {
         }
     }
 
+    /// The payload is not shown to the link any more: a parser reads it from the connection itself, with what is
+    /// answered, and then answers with `on_load_result`.
+    pub fn parser_takes_over(&mut self) -> Option<Transfer> {
+        let State::Transfer { id, offset, transfer } = &self.state else { return None };
+        let (own, kind) = ((**transfer).clone(), transfer.kind());
+        self.state = State::Loading { id: *id, offset: *offset, kind, size: 0, lost: false };
+        Some(own)
+    }
+
     /// The transfer cannot go on here: the file cannot be made or written, or the parser stopped early.
     pub fn on_transfer_failed(&mut self, now: Millis, error: LoadError) {
         if matches!(self.state, State::Transfer { .. } | State::Header { .. }) {
