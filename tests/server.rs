@@ -45,6 +45,9 @@ mod migrate;
 #[path = "server/persistence.rs"]
 mod persistence;
 
+#[path = "server/replica.rs"]
+mod replica;
+
 #[path = "server/replication.rs"]
 mod replication;
 

@@ -393,6 +393,15 @@ impl Spec {
         deprecated: None,
     };
 
+    /// A container's HELP, less its name and since when.
+    pub const HELP: Spec = Spec {
+        arity: 2,
+        flags: LOADING.or(STALE),
+        complexity: "O(1)",
+        summary: "Lists the subcommands.",
+        ..Spec::BASE
+    };
+
     /// The name without its container: `set` of `config|set`.
     pub fn short_name(&self) -> &'static str {
         self.name.rsplit('|').next().unwrap_or(self.name)

@@ -179,7 +179,7 @@ impl Table {
     /// looked at for such nodes, some of them for one free.
     pub fn free_effort(&self) -> usize {
         const NODE_BYTES: usize = 40;
-        const BUCKETS_PER_FREE: usize = 4;
+        const BUCKETS_PER_FREE: usize = 2;
         1 + self.rest.len() + self.overflow_bytes / NODE_BYTES + self.buckets as usize / BUCKETS_PER_FREE
     }
 

@@ -1,20 +1,11 @@
 //! Listpacks, ziplists and zipmaps: the elements of small collections in one string of bytes.
 //!
-//! *Duty:* hand out the elements of either form, and refuse bytes that are none. *Does not know:* what the elements
+//! *Duty:* hand out the elements of any of these forms (`ds::listpack` knows the first of them), and refuse bytes that are none. *Does not know:* what the elements
 //! are. *Invariants:* the whole is walked and checked; nothing in it is believed, not even what would not be needed,
 //! because a wrong back length is damage as much as a wrong element.
 //! *Counterpart in C Redis:* `listpack.c`, `ziplist.c` with their integrity checks.
 //!
 //! ```text
-//! listpack   u32 bytes  u16 count  element... FF          all numbers little endian
-//!   element  head [bytes] back: the length of head and bytes, 7 bits a byte, high ones first
-//!   head     0nnnnnnn                          integer 0 to 127
-//!            10nnnnnn                          n bytes
-//!            110nnnnn n                        integer of 13 bits, signed
-//!            1110nnnn n                        n bytes
-//!            F0 u32                            n bytes
-//!            F1 i16, F2 i24, F3 i32, F4 i64    integer
-//!
 //! ziplist    u32 bytes  u32 offset of the last element  u16 count  element... FF
 //!   element  length of the element before: 1 byte, or FE u32; then
 //!            00nnnnnn, 01nnnnnn n, 80 u32      n bytes; these lengths are big endian
@@ -28,6 +19,8 @@
 //! A count of 65535 says "that many or more".
 
 use crate::base::num::{self, IntBuf, MAX_DECIMAL_LEN};
+use crate::ds::element::TextBuf;
+use crate::ds::listpack::{Listpack, ListpackRef};
 
 const END: u8 = 0xff;
 const MANY: usize = 0xffff;
@@ -36,23 +29,10 @@ pub(super) type Checked<T> = Result<T, &'static str>;
 
 /// Hands the elements of a listpack to `each`, integers as decimal text.
 pub(super) fn listpack(bytes: &[u8], mut each: impl FnMut(&[u8])) -> Checked<()> {
-    let [a, b, c, d, e, f, elements @ .., END] = bytes else {
-        return Err("a listpack has no header or no end");
-    };
-    if u32::from_le_bytes([*a, *b, *c, *d]) as usize != bytes.len() {
-        return Err("a listpack is longer or shorter than it says");
-    }
-    let mut rest = elements;
-    let mut count = 0;
-    while !rest.is_empty() {
-        let before = rest;
-        let element = listpack_element(&mut rest).ok_or("a listpack element is damaged")?;
-        let len = before.len() - rest.len();
-        check_back_length(len, &mut rest)?;
-        element.hand_to(&mut each);
-        count += 1;
-    }
-    check_count(u16::from_le_bytes([*e, *f]), count)
+    Listpack::check(bytes)?;
+    let mut digits = TextBuf::default();
+    ListpackRef::new(bytes).iter().for_each(|(_, element)| each(element.text(&mut digits)));
+    Ok(())
 }
 
 /// Hands the elements of a ziplist to `each`, integers as decimal text.
@@ -163,47 +143,6 @@ fn take_int<'a>(rest: &mut &[u8], len: usize) -> Option<Element<'a>> {
 
 fn take_u32(rest: &mut &[u8]) -> Option<[u8; 4]> {
     take(rest, 4)?.try_into().ok()
-}
-
-fn listpack_element<'a>(rest: &mut &'a [u8]) -> Option<Element<'a>> {
-    let head = take_byte(rest)?;
-    let len = match head {
-        0x00..=0x7f => return Some(Element::Int(i64::from(head))),
-        0x80..=0xbf => usize::from(head & 0x3f),
-        0xc0..=0xdf => {
-            let value = i16::from_be_bytes([head & 0x1f, take_byte(rest)?]);
-            return Some(Element::Int(i64::from(value << 3 >> 3)));
-        }
-        0xe0..=0xef => usize::from(u16::from_be_bytes([head & 0x0f, take_byte(rest)?])),
-        0xf0 => u32::from_le_bytes(take_u32(rest)?) as usize,
-        0xf1 => return take_int(rest, 2),
-        0xf2 => return take_int(rest, 3),
-        0xf3 => return take_int(rest, 4),
-        0xf4 => return take_int(rest, 8),
-        _ => return None,
-    };
-    take(rest, len).map(Element::Bytes)
-}
-
-/// Quirk: the greatest number of each width already takes the next one, as every writer has done it from the start.
-fn back_length_width(len: usize) -> usize {
-    match len {
-        0..=127 => 1,
-        128..16_383 => 2,
-        16_383..2_097_151 => 3,
-        2_097_151..268_435_455 => 4,
-        _ => 5,
-    }
-}
-
-fn check_back_length(len: usize, rest: &mut &[u8]) -> Checked<()> {
-    let wrong = "the length behind a listpack element is wrong";
-    let width = back_length_width(len);
-    let back = take(rest, width).ok_or(wrong)?;
-    // Read from the right: all bytes but the leftmost have their high bit set.
-    let marks = back.iter().enumerate().all(|(i, byte)| (byte & 0x80 != 0) == (i > 0));
-    let value = back.iter().fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
-    if marks && value == len { Ok(()) } else { Err(wrong) }
 }
 
 fn ziplist_back_length(rest: &mut &[u8]) -> Option<usize> {

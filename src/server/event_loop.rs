@@ -169,11 +169,10 @@ impl Server {
         self.serve_replicas();
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
-        self.free_closing();
         if self.clients.over_memory_limit() {
             self.evict_clients();
-            self.free_closing();
         }
+        self.free_closing();
         if self.tracking.keys.has_leavers() {
             self.forget_leavers();
         }

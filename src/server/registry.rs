@@ -180,12 +180,12 @@ impl Registry {
 
     /// The top-level command of this name.
     pub fn command(&self, name: &[u8]) -> Option<RowId> {
-        self.find(lower_case(word_of(name)), name)
+        self.at_word(lower_case(word_of(name)), name)
     }
 
     /// The top-level command of this name, which begins with `word` in lower case.
     #[inline(always)]
-    fn find(&self, word: u64, name: &[u8]) -> Option<RowId> {
+    fn at_word(&self, word: u64, name: &[u8]) -> Option<RowId> {
         let mut at = place(word, name.len());
         loop {
             let entry = self.index[at];
@@ -203,7 +203,7 @@ impl Registry {
     /// The row that a request means: the command, or the container's subcommand.
     #[inline(always)]
     pub fn lookup(&self, args: Args<'_>) -> Result<RowId, Unknown> {
-        match self.find(lower_case(args.name_word()), args.get(0)) {
+        match self.at_word(lower_case(args.name_word()), args.get(0)) {
             Some(id) if self.row(id).subcommands.is_empty() => Ok(id),
             Some(id) => self.lookup_within(id, args.opt(1)),
             None => Err(Unknown::Command),

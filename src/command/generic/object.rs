@@ -132,15 +132,5 @@ pub const HELP: DataCommand = Command::new(
         );
         Ok(())
     },
-    Spec {
-        name: "object|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        acl: Categories::KEYSPACE,
-        group: Group::Generic,
-        since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
+    Spec { name: "object|help", acl: Categories::KEYSPACE, since: "6.2.0", ..Spec::HELP },
 );

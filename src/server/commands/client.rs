@@ -40,10 +40,10 @@ pub const COMMANDS: &[ServerCommand] = &[
     pause::UNPAUSE,
 ];
 
-/// For everybody.
-const ANY: Flags = NOSCRIPT.or(LOADING).or(STALE);
+/// About the own connection: for everybody.
+const OWN: Spec = Spec { flags: NOSCRIPT.or(LOADING).or(STALE), complexity: "O(1)", ..Spec::BASE };
 /// For those who may look at others, or touch them.
-const KEEPER: Flags = ADMIN.or(ANY);
+const OTHERS: Spec = Spec { flags: ADMIN.or(OWN.flags), ..OWN };
 
 const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
     Command::new(run, Spec { acl: Categories::CONNECTION, ..container(spec) })
@@ -75,15 +75,7 @@ pub const ID: ServerCommand = row(
         call.reply.int(call.caller.client.id.0 as i64);
         Ok(())
     },
-    Spec {
-        name: "client|id",
-        arity: 2,
-        flags: ANY,
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Tells the connection's id.",
-        ..Spec::BASE
-    },
+    Spec { name: "client|id", arity: 2, since: "5.0.0", summary: "Tells the connection's id.", ..OWN },
 );
 
 pub const GETNAME: ServerCommand = row(
@@ -94,15 +86,7 @@ pub const GETNAME: ServerCommand = row(
         }
         Ok(())
     },
-    Spec {
-        name: "client|getname",
-        arity: 2,
-        flags: ANY,
-        since: "2.6.9",
-        complexity: "O(1)",
-        summary: "Tells the connection's name.",
-        ..Spec::BASE
-    },
+    Spec { name: "client|getname", arity: 2, since: "2.6.9", summary: "Tells the connection's name.", ..OWN },
 );
 
 pub const SETNAME: ServerCommand = row(
@@ -114,12 +98,10 @@ pub const SETNAME: ServerCommand = row(
     Spec {
         name: "client|setname",
         arity: 3,
-        flags: ANY,
         since: "2.6.9",
-        complexity: "O(1)",
         summary: "Names the connection.",
         syntax: "connection-name",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -128,13 +110,11 @@ pub const SETINFO: ServerCommand = row(
     Spec {
         name: "client|setinfo",
         arity: 4,
-        flags: ANY,
         since: "7.2.0",
-        complexity: "O(1)",
         summary: "Tells the server which library speaks.",
         syntax: "<LIB-NAME libname|LIB-VER libver>",
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -163,12 +143,10 @@ pub const REPLY: ServerCommand = row(
     Spec {
         name: "client|reply",
         arity: 3,
-        flags: ANY,
         since: "3.2.0",
-        complexity: "O(1)",
         summary: "Says whether the connection wants replies.",
         syntax: "<ON|OFF|SKIP>",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -192,12 +170,10 @@ pub const NO_EVICT: ServerCommand = row(
     Spec {
         name: "client|no-evict",
         arity: 3,
-        flags: KEEPER,
         since: "7.0.0",
-        complexity: "O(1)",
         summary: "Keeps the connection when memory for clients runs out.",
         syntax: "<ON|OFF>",
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 
@@ -206,12 +182,10 @@ pub const NO_TOUCH: ServerCommand = row(
     Spec {
         name: "client|no-touch",
         arity: 3,
-        flags: ANY,
         since: "7.2.0",
-        complexity: "O(1)",
         summary: "Says whether the connection's reading counts as use of keys.",
         syntax: "<ON|OFF>",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -233,12 +207,11 @@ pub const UNBLOCK: ServerCommand = row(
     Spec {
         name: "client|unblock",
         arity: -3,
-        flags: KEEPER,
         since: "5.0.0",
         complexity: "O(log N) where N is the number of client connections",
         summary: "Ends the wait of a blocked connection.",
         syntax: "client-id [<TIMEOUT|ERROR>]",
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 
@@ -299,18 +272,7 @@ fn client_id(arg: &[u8], refusal: &'static str) -> Result<i64, CmdError> {
     num::parse_i64(arg).ok_or(CmdError::Fixed(refusal))
 }
 
-pub const HELP: ServerCommand = row(
-    help,
-    Spec {
-        name: "client|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
-);
+pub const HELP: ServerCommand = row(help, Spec { name: "client|help", since: "5.0.0", ..Spec::HELP });
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     crate::command::help::reply(

@@ -148,18 +148,7 @@ fn resetstat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const CONFIG_HELP: ServerCommand = row(
-    help,
-    Spec {
-        name: "config|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
-);
+pub const CONFIG_HELP: ServerCommand = row(help, Spec { name: "config|help", since: "5.0.0", ..Spec::HELP });
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     crate::command::help::reply(

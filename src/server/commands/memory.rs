@@ -207,17 +207,7 @@ pub const MEMORY_PURGE: ServerCommand = row(
     },
 );
 
-pub const MEMORY_HELP: ServerCommand = row(
-    help,
-    Spec {
-        name: "memory|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
-);
+pub const MEMORY_HELP: ServerCommand = row(help, Spec { name: "memory|help", ..Spec::HELP });
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     help::reply(

@@ -35,20 +35,19 @@ const fn row(run: ServerHandler, spec: Spec) -> ServerCommand {
     Command::new(run, Spec { group: Group::PubSub, ..spec })
 }
 
-const LISTEN: Flags = PUBSUB_FLAG.or(NOSCRIPT).or(LOADING).or(STALE);
 const PUBSUB_FLAG: Flags = crate::command::spec::PUBSUB;
+
+const LISTENING: Spec = Spec { flags: PUBSUB_FLAG.or(NOSCRIPT).or(LOADING).or(STALE), since: "2.0.0", ..Spec::BASE };
 
 pub const SUBSCRIBE: ServerCommand = row(
     |srv, call| subscribe(srv, call, Kind::Channel),
     Spec {
         name: "subscribe",
         arity: -2,
-        flags: LISTEN,
-        since: "2.0.0",
         complexity: "O(N) where N is the number of channels to subscribe to.",
         summary: "Listens to channels.",
         syntax: "channel [channel ...]",
-        ..Spec::BASE
+        ..LISTENING
     },
 );
 
@@ -57,12 +56,10 @@ pub const PSUBSCRIBE: ServerCommand = row(
     Spec {
         name: "psubscribe",
         arity: -2,
-        flags: LISTEN,
-        since: "2.0.0",
         complexity: "O(N) where N is the number of patterns to subscribe to.",
         summary: "Listens to all channels whose names match patterns.",
         syntax: "(pattern) [(pattern) ...]",
-        ..Spec::BASE
+        ..LISTENING
     },
 );
 
@@ -71,12 +68,10 @@ pub const UNSUBSCRIBE: ServerCommand = row(
     Spec {
         name: "unsubscribe",
         arity: -1,
-        flags: LISTEN,
-        since: "2.0.0",
         complexity: "O(N) where N is the number of channels to unsubscribe.",
         summary: "Stops listening to channels: the named ones, or all.",
         syntax: "[channel [channel ...]]",
-        ..Spec::BASE
+        ..LISTENING
     },
 );
 
@@ -85,30 +80,26 @@ pub const PUNSUBSCRIBE: ServerCommand = row(
     Spec {
         name: "punsubscribe",
         arity: -1,
-        flags: LISTEN,
-        since: "2.0.0",
         complexity: "O(N) where N is the number of patterns to unsubscribe.",
         summary: "Stops listening by patterns: the named ones, or all.",
         syntax: "[pattern [pattern ...]]",
-        ..Spec::BASE
+        ..LISTENING
     },
 );
 
 /// Shard channels stand where keys stand, so that a client library finds their slot.
-const CHANNEL_NAMES: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::NOT_KEY)];
+const SHARD_LISTENING: Spec =
+    Spec { keys: &[KeySpec::range(1, -1, 1, KeyFlags::NOT_KEY)], since: "7.0.0", ..LISTENING };
 
 pub const SSUBSCRIBE: ServerCommand = row(
     |srv, call| subscribe(srv, call, Kind::Shard),
     Spec {
         name: "ssubscribe",
         arity: -2,
-        flags: LISTEN,
-        keys: CHANNEL_NAMES,
-        since: "7.0.0",
         complexity: "O(N) where N is the number of shard channels to subscribe to.",
         summary: "Listens to shard channels.",
         syntax: "shardchannel [shardchannel ...]",
-        ..Spec::BASE
+        ..SHARD_LISTENING
     },
 );
 
@@ -117,13 +108,10 @@ pub const SUNSUBSCRIBE: ServerCommand = row(
     Spec {
         name: "sunsubscribe",
         arity: -1,
-        flags: LISTEN,
-        keys: CHANNEL_NAMES,
-        since: "7.0.0",
         complexity: "O(N) where N is the number of clients already subscribed to a shard channel.",
         summary: "Stops listening to shard channels: the named ones, or all.",
         syntax: "[shardchannel [shardchannel ...]]",
-        ..Spec::BASE
+        ..SHARD_LISTENING
     },
 );
 

@@ -12,10 +12,11 @@ use crate::net::Stream;
 use crate::server::client::Flags as ClientFlags;
 use crate::server::propagate::{Feed, Wrap};
 use crate::server::startup;
+use crate::sys::clock::Clock;
 
 /// A server, and the far ends of two connections: slot 0 calls the scripts.
 fn server() -> (Box<Server>, [UnixStream; 2]) {
-    let mut srv = startup::build(&[], Config::default(), None).unwrap();
+    let mut srv = startup::build(&[], Config::default(), None, Clock::new()).unwrap();
     let far = [0, 1].map(|_| {
         let (near, far) = UnixStream::pair().unwrap();
         srv.admit(Stream::Unix(near));

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crate::config::parse::Loaded;
 use crate::config::{Config, Supervised};
 use crate::server::Server;
+use crate::sys::clock::Clock;
 use crate::sys::daemon::{self, Daemon};
 use crate::sys::log as server_log;
 use crate::sys::{affinity, crash, kernel, process, signals, title};
@@ -93,7 +94,8 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     signals::install().map_err(|e| format!("Can't install signal handlers: {e}"))?;
     crash::install(crate::server::version::REDIS_VERSION, config.crash_log_enabled);
     crash::set_exit_on_panic(config.use_exit_on_panic);
-    says::starting(&config, file.as_deref());
+    let clock = Clock::new();
+    says::starting(&config, file.as_deref(), &clock);
     for finding in &loaded.findings {
         log::warn!("{finding}");
     }
@@ -104,7 +106,7 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     }
     let mut locks = Vec::new();
     files::lock_data(&config, file.as_deref(), &mut locks)?;
-    let mut srv = open::build(argv, config, file)?;
+    let mut srv = open::build(argv, config, file, clock)?;
     srv.turn.locks = locks;
     srv.listen_all()?;
     open::announce_process(&srv, background)?;

@@ -23,7 +23,12 @@ use crate::tracking::{Keys, Tracking};
 /// Where the pid is written when a daemon names no file.
 const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";
 
-pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>) -> Result<Box<Server>, Refusal> {
+pub fn build(
+    argv: &[std::ffi::OsString],
+    config: Config,
+    file: Option<PathBuf>,
+    clock: Clock,
+) -> Result<Box<Server>, Refusal> {
     alloc::claim_main_thread();
     let mut seed = [0u8; 8];
     random_bytes(&mut seed)?;
@@ -33,11 +38,10 @@ pub fn build(argv: &[std::ffi::OsString], config: Config, file: Option<PathBuf>)
         use std::os::fd::AsRawFd;
         net.add_fd(fd.as_raw_fd(), Route::Wake).map_err(|e| format!("Can't watch for signals: {e}"))?;
     }
-    let clock = Clock::new();
     let mut registry = Registry::new();
     rename_commands(&config, &mut registry)?;
     let identity = crate::server::identity::Identity::new(argv, file, &clock, &mut rng);
-    let replication = Replication::new(RunId::random(&mut rng), config.repl_backlog_size as u64, clock.now());
+    let replication = Replication::new(RunId::random(&mut rng), config.repl_backlog_size, clock.now());
     let persistence = crate::server::persistence::Persistence::new(clock.now());
     let mut ks = Keyspace::new(config.databases as usize, rng.next_u64());
     ks.access.tick(clock.now());

@@ -10,7 +10,8 @@ use super::{Refusal, files};
 use crate::config::{AppendFsync, Config};
 use crate::server::Server;
 use crate::server::version::{REDIS_VERSION, REDSTART_VERSION};
-use crate::sys::{clock, kernel, log as server_log};
+use crate::sys::clock::Clock;
+use crate::sys::{kernel, log as server_log};
 
 /// Refuses a configuration that promises what is not built: a server that silently did without would lose data.
 pub fn not_built(config: &Config) -> Result<(), Refusal> {
@@ -31,7 +32,7 @@ pub fn not_built(config: &Config) -> Result<(), Refusal> {
 /// A `maxmemory` below this leaves hardly any room beside the server itself.
 const SMALL_MAXMEMORY: u64 = 1 << 20;
 
-pub fn starting(config: &Config, file: Option<&Path>) {
+pub fn starting(config: &Config, file: Option<&Path>, clock: &Clock) {
     let pid = std::process::id();
     log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     log::info!(
@@ -56,7 +57,7 @@ pub fn starting(config: &Config, file: Option<&Path>) {
             config.maxmemory
         );
     }
-    log::info!("monotonic clock: {}", clock::Clock::new().description());
+    log::info!("monotonic clock: {}", clock.description());
 }
 
 pub fn mode(srv: &Server) {

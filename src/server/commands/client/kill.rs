@@ -4,7 +4,7 @@
 //! nothing from then on (it waits for no key, hears no message), although its slot is freed at the end of the turn;
 //! the one that asked still gets its answer. *Counterpart in C Redis:* the KILL branch of `clientCommand`.
 
-use super::{KEEPER, Kind, client_id, list, row};
+use super::{Kind, OTHERS, client_id, list, row};
 use crate::call::{Args, Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::server::Server;
@@ -17,7 +17,6 @@ pub const KILL: ServerCommand = row(
     Spec {
         name: "client|kill",
         arity: -3,
-        flags: KEEPER,
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Ends connections.",
@@ -32,7 +31,7 @@ pub const KILL: ServerCommand = row(
             ("5.0.0", "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility."),
             ("6.2.0", "`LADDR` option."),
         ],
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::tracking::redirect_of;
-use super::{ANY, KEEPER, Kind, client_id, row};
+use super::{Kind, OTHERS, OWN, client_id, row};
 use crate::call::{Call, ClientId, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::resp::Proto;
@@ -22,7 +22,6 @@ pub const LIST: ServerCommand = row(
     Spec {
         name: "client|list",
         arity: -2,
-        flags: KEEPER,
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Shows connections.",
@@ -34,7 +33,7 @@ pub const LIST: ServerCommand = row(
             ("6.0.0", "Added `user` field."),
             ("6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."),
         ],
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 
@@ -69,12 +68,10 @@ pub const INFO: ServerCommand = row(
     Spec {
         name: "client|info",
         arity: 2,
-        flags: ANY,
         since: "6.2.0",
-        complexity: "O(1)",
         summary: "Shows the connection.",
         tips: &["nondeterministic_output"],
-        ..Spec::BASE
+        ..OWN
     },
 );
 

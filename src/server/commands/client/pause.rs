@@ -3,7 +3,7 @@
 //! *Duty:* the rows and the arguments. *Does not know:* what a pause is (`server/pause.rs`).
 //! *Counterpart in C Redis:* the PAUSE branch of `clientCommand`, `getTimeoutFromObjectOrReply`.
 
-use super::{KEEPER, row};
+use super::{OTHERS, row};
 use crate::base::millis::Millis;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult};
@@ -18,13 +18,11 @@ pub const PAUSE: ServerCommand = row(
     Spec {
         name: "client|pause",
         arity: -3,
-        flags: KEEPER,
         since: "2.9.50",
-        complexity: "O(1)",
         summary: "Lets commands wait for some time, all or those that write.",
         syntax: "timeout [<WRITE|ALL>]",
         history: &[("6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option.")],
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 
@@ -61,11 +59,10 @@ pub const UNPAUSE: ServerCommand = row(
     Spec {
         name: "client|unpause",
         arity: 2,
-        flags: KEEPER,
         since: "6.2.0",
         complexity: "O(N) Where N is the number of paused clients",
         summary: "Ends a pause: what waited runs.",
-        ..Spec::BASE
+        ..OTHERS
     },
 );
 

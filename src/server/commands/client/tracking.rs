@@ -3,7 +3,7 @@
 //! *Duty:* the rows, and which options go together. *Does not know:* what is noted and sent (`server/track.rs`).
 //! *Counterpart in C Redis:* the branches of `clientCommand` with these names, `checkPrefixCollisionsOrReply`.
 
-use super::{ANY, caller, row};
+use super::{OWN, caller, row};
 use crate::call::{Args, Call, ClientId, ClientRef, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::server::Server;
@@ -15,12 +15,11 @@ pub const TRACKING: ServerCommand = row(
     Spec {
         name: "client|tracking",
         arity: -3,
-        flags: ANY,
         since: "6.0.0",
         complexity: "O(1). Some options may introduce additional complexity.",
         summary: "Switches messages about keys that the connection has read and that changed since.",
         syntax: "<ON|OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -130,12 +129,10 @@ pub const CACHING: ServerCommand = row(
     Spec {
         name: "client|caching",
         arity: 3,
-        flags: ANY,
         since: "6.0.0",
-        complexity: "O(1)",
         summary: "Says whether the keys of the next command are tracked.",
         syntax: "<YES|NO>",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -171,11 +168,9 @@ pub const GETREDIR: ServerCommand = row(
     Spec {
         name: "client|getredir",
         arity: 2,
-        flags: ANY,
         since: "6.0.0",
-        complexity: "O(1)",
         summary: "Tells the id of the connection that gets the messages about changed keys.",
-        ..Spec::BASE
+        ..OWN
     },
 );
 
@@ -192,11 +187,9 @@ pub const TRACKINGINFO: ServerCommand = row(
     Spec {
         name: "client|trackinginfo",
         arity: 2,
-        flags: ANY,
         since: "6.2.0",
-        complexity: "O(1)",
         summary: "Tells which messages about changed keys the connection gets.",
-        ..Spec::BASE
+        ..OWN
     },
 );
 

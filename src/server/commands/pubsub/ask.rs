@@ -127,19 +127,8 @@ fn numpat(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     Ok(())
 }
 
-pub const HELP: ServerCommand = row(
-    help,
-    Spec {
-        name: "pubsub|help",
-        arity: 2,
-        flags: LOADING.or(STALE),
-        acl: Categories::NONE,
-        since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Lists the subcommands.",
-        ..Spec::BASE
-    },
-);
+pub const HELP: ServerCommand =
+    row(help, Spec { name: "pubsub|help", acl: Categories::NONE, since: "6.2.0", ..Spec::HELP });
 
 fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
     crate::command::help::reply(

@@ -81,13 +81,20 @@ impl Increment {
         let size = file.metadata()?.len();
         let mut increment = Increment { file, path, size, sync_asked: size, seals: None };
         // A file without sums was written by somebody else, who may come back to it. The next rewrite begins one with.
-        if let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) {
-            let file = open(&seals_path(&increment.path))?;
-            // A record that was cut off would put those behind it in the wrong place.
-            file.set_len(side_bytes)?;
-            increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
-            increment.write_seals();
+        let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) else {
+            // Sums that nobody carries on would accuse what is written now.
+            remove_if_there(&seals_path(&increment.path))?;
+            return Ok(increment);
+        };
+        let mut file = open(&seals_path(&increment.path))?;
+        // A record that was cut off would put those behind it in the wrong place.
+        file.set_len(side_bytes)?;
+        if side_bytes == 0 {
+            file.write_all(&HEADER)?;
         }
+        let side_bytes = side_bytes.max(HEADER.len() as u64);
+        increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
+        increment.write_seals();
         Ok(increment)
     }
 
