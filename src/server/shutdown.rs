@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Server;
 use super::client::Flags;
 use super::pause::{Sake, Scope};
+use super::persistence::aof::State;
 use super::replication::master::say;
 use crate::base::millis::Millis;
 use crate::call::ClientRef;
@@ -120,10 +121,26 @@ impl Server {
         }
     }
 
+    /// The append only file that is being made for the first time is not there yet: what it was to keep would be lost.
+    fn mind_first_aof(&self, how: Shutdown) -> Result<(), String> {
+        if self.persistence.aof.state != State::WaitRewrite || !self.persistence.aof_rewrite_in_progress() {
+            return Ok(());
+        }
+        if how.force {
+            log::warn!("Writing initial AOF. Exit anyway.");
+            return Ok(());
+        }
+        log::warn!("Writing initial AOF, can't exit.");
+        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        signals::set_stopping(false);
+        Err("the append only file is being written for the first time".to_owned())
+    }
+
     /// Saves what must be saved and sets the loop's exit code. `Err`: the server stays, for the reason given.
     fn finish_shutdown(&mut self, how: Shutdown) -> Result<(), String> {
         let replication = &self.replication;
         replication.replicas.lag_report(replication.backlog.offset(), self.clock.now()).into_iter().for_each(say);
+        self.mind_first_aof(how)?;
         self.kill_child();
         let save = match how.saving {
             Saving::ByConfig => !self.config.save.is_empty(),

@@ -87,7 +87,7 @@ fn supervised(wish: Supervised) -> &'static str {
 pub fn clients(srv: &Server, out: &mut Text) {
     let (input, output) = srv.clients.upkeep.recent_peaks();
     out.numbers(&[
-        ("connected_clients", srv.clients.open_count() as u64),
+        ("connected_clients", srv.clients.open_count().saturating_sub(srv.replication.replicas.len()) as u64),
         ("cluster_connections", 0),
         ("maxclients", srv.config.maxclients as u64),
         ("client_recent_max_input_buffer", input as u64),
