@@ -85,7 +85,9 @@ impl Increment {
             let file = open(&seals_path(&increment.path))?;
             // A record that was cut off would put those behind it in the wrong place.
             file.set_len(side_bytes)?;
-            increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
+            // A process that was killed early, or a power failure, may have left none of the header.
+            let pending = if side_bytes == 0 { HEADER.to_vec() } else { Vec::new() };
+            increment.seals = Some(Seals { file, chain, pending, size: side_bytes });
             increment.write_seals();
         }
         Ok(increment)
@@ -158,8 +160,11 @@ impl Increment {
             }
             Err(_) => {
                 // The last one covers what the others do.
+                let header = if seals.size == 0 { HEADER.len() } else { 0 };
                 let last = seals.pending.len() - RECORD_BYTES;
-                seals.pending.drain(..last);
+                if last > header {
+                    seals.pending.drain(header..last);
+                }
             }
         }
     }
