@@ -21,6 +21,15 @@ mod config;
 #[path = "server/connection.rs"]
 mod connection;
 
+#[path = "server/crash.rs"]
+mod crash;
+
+#[path = "server/damage.rs"]
+mod damage;
+
+#[path = "server/disk.rs"]
+mod disk;
+
 #[path = "server/debug.rs"]
 mod debug;
 

@@ -72,6 +72,12 @@ impl Chain {
         self.end += bytes.len() as u64;
     }
 
+    /// The same sum, where a record of the bytes up to `end` is there already.
+    pub fn recorded_to(self, end: u64) -> Chain {
+        debug_assert!(end <= self.end, "a record of bytes that were not summed up");
+        Chain { recorded: end, ..self }
+    }
+
     /// Bytes summed up so far.
     pub fn offset(&self) -> u64 {
         self.end
@@ -233,6 +239,11 @@ impl Sums {
     /// Up to where there are sums.
     pub fn end(&self) -> u64 {
         self.records.iter().rev().flatten().next().map_or(0, |record| record.end)
+    }
+
+    /// Where the last sound record ends that ends at `offset` or before.
+    pub fn end_up_to(&self, offset: u64) -> u64 {
+        self.records.iter().rev().flatten().map(|record| record.end).find(|end| *end <= offset).unwrap_or(0)
     }
 
     /// How many bytes of the file to keep when the AOF is cut at `offset`, or to append behind: those up to the last

@@ -81,6 +81,8 @@ pub fn remove_stale_temp(folder: &Path, owner: impl Fn(&str) -> Option<i32>) -> 
 /// The process that wrote a file of one of these names: `temp-PID.rdb` (a save), `temp-TIME.PID.rdb` (a transfer),
 /// `temp-rewriteaof-PID.aof` and `temp-rewriteaof-bg-PID.aof`.
 pub fn temp_file_owner(name: &str) -> Option<i32> {
+    // Beside a base of commands lie its sums.
+    let name = name.strip_suffix(".aof.sum").map_or(name, |stem| &name[..stem.len() + ".aof".len()]);
     let (stem, kind) = name.strip_prefix("temp-")?.rsplit_once('.')?;
     let pid = match kind {
         "rdb" => stem.rsplit('.').next()?,
@@ -160,6 +162,7 @@ mod tests {
         assert_eq!(temp_file_owner("temp-1700000000.123.rdb"), Some(123));
         assert_eq!(temp_file_owner("temp-rewriteaof-7.aof"), Some(7));
         assert_eq!(temp_file_owner("temp-rewriteaof-bg-7.aof"), Some(7));
+        assert_eq!(temp_file_owner("temp-rewriteaof-bg-7.aof.sum"), Some(7));
         for other in ["dump.rdb", "temp-.rdb", "temp-12x.rdb", "temp-x.12.rdb", "temp-7.aof", "temp-1.tmp", "temp-"] {
             assert_eq!(temp_file_owner(other), None, "{other}");
         }

@@ -186,6 +186,29 @@ impl Server {
         panic!("no free port in five tries");
     }
 
+    /// For starts that may be refused: the server, or how it ended.
+    #[track_caller]
+    pub fn start_or_end(mut folder: Folder, text: &str, env: &[(&str, &str)]) -> Result<Server, (Folder, Ended)> {
+        loop {
+            let port = free_port();
+            let name = folder.write("redis.conf", &format!("port {port}\ndir {}\n{text}", folder.path().display()));
+            let before = folder.read("stdout").len();
+            let child = spawn(&folder, &[&name], env);
+            let mut server = Server { child, port, folder };
+            let mut ended = None;
+            wait_until("the server to load its data or to end", || {
+                ended = server.child.try_wait().unwrap();
+                ended.is_some() || server.log()[before..].contains(READY)
+            });
+            let Some(status) = ended else { return Ok(server) };
+            let output = server.folder.read("stdout").split_off(before);
+            folder = server.into_folder();
+            if !output.contains("in use") {
+                return Err((folder, Ended { code: status.code(), output }));
+            }
+        }
+    }
+
     /// Waits for the server to be ready (true) or to end (false).
     #[track_caller]
     fn is_up(&mut self, before: usize) -> bool {
@@ -337,6 +360,15 @@ impl Reply {
     }
 }
 
+/// A request as it goes over the wire.
+fn wire(args: &[&str]) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", args.len()).into_bytes();
+    for arg in args {
+        request.extend_from_slice(format!("${}\r\n{arg}\r\n", arg.len()).as_bytes());
+    }
+    request
+}
+
 /// A blocking connection; each read has a time limit.
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -359,13 +391,24 @@ impl Client {
         self.reply()
     }
 
+    /// Requests as they go over the wire, and the last of their replies. None: the server is gone.
+    pub fn try_ask(&mut self, requests: &[&[&str]]) -> Option<Reply> {
+        let bytes: Vec<u8> = requests.iter().flat_map(|args| wire(args)).collect();
+        self.stream.get_mut().write_all(&bytes).ok()?;
+        let mut last = None;
+        for _ in requests {
+            if self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
+                last = Some(self.reply());
+            } else {
+                return None;
+            }
+        }
+        last
+    }
+
     #[track_caller]
     pub fn send(&mut self, args: &[&str]) {
-        let mut request = format!("*{}\r\n", args.len()).into_bytes();
-        for arg in args {
-            request.extend_from_slice(format!("${}\r\n{arg}\r\n", arg.len()).as_bytes());
-        }
-        self.send_raw(&request);
+        self.send_raw(&wire(args));
     }
 
     /// Bytes as they are: inline commands, pipelines, nonsense.

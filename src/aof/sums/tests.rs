@@ -197,3 +197,14 @@ fn a_sealed_sink_has_its_sums_beside_it() {
     }
     assert_eq!(Sealing::new(Vec::new(), 1).finish(), (Vec::new(), HEADER.to_vec()));
 }
+
+#[test]
+fn a_chain_summed_up_anew_carries_on_behind_its_last_record() {
+    let (aof, sums) = sealed(&[40, 7, 21]);
+    let parsed = Sums::parse(&sums).unwrap();
+    for (offset, end) in [(0, 0), (39, 0), (40, 40), (46, 40), (47, 47), (68, 68), (100, 68)] {
+        assert_eq!(parsed.end_up_to(offset), end);
+        let chain = Chain::over(&aof[..], offset.min(68)).unwrap().recorded_to(end);
+        assert_eq!(chain.unrecorded(), offset.min(68) - end);
+    }
+}

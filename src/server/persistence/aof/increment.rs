@@ -86,14 +86,12 @@ impl Increment {
             remove_if_there(&seals_path(&increment.path))?;
             return Ok(increment);
         };
-        let mut file = open(&seals_path(&increment.path))?;
+        let file = open(&seals_path(&increment.path))?;
         // A record that was cut off would put those behind it in the wrong place.
         file.set_len(side_bytes)?;
-        if side_bytes == 0 {
-            file.write_all(&HEADER)?;
-        }
-        let side_bytes = side_bytes.max(HEADER.len() as u64);
-        increment.seals = Some(Seals { file, chain, pending: Vec::new(), size: side_bytes });
+        // A process that was killed early, or a power failure, may have left none of the header.
+        let pending = if side_bytes == 0 { HEADER.to_vec() } else { Vec::new() };
+        increment.seals = Some(Seals { file, chain, pending, size: side_bytes });
         increment.write_seals();
         Ok(increment)
     }
@@ -165,8 +163,11 @@ impl Increment {
             }
             Err(_) => {
                 // The last one covers what the others do.
+                let header = if seals.size == 0 { HEADER.len() } else { 0 };
                 let last = seals.pending.len() - RECORD_BYTES;
-                seals.pending.drain(..last);
+                if last > header {
+                    seals.pending.drain(header..last);
+                }
             }
         }
     }

@@ -161,6 +161,7 @@ impl Server {
         self.cut_tail(part, path, valid)?;
         let Some(sums) = side else { return Ok(None) };
         let chain = chain_over(path).map_err(|error| Stop::Unfit(format!("{}: {}", path.display(), reason(&error))))?;
+        let chain = chain.recorded_to(sums.end_up_to(valid));
         Ok(Some(LoadedSums { chain, side_bytes: sums.bytes_up_to(valid) }))
     }
 

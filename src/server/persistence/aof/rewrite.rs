@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use super::super::child::{Purpose, Reporter, Trade};
 use super::super::rdb::{Snapshot, reason};
 use super::State;
-use super::increment::{Increment, seals_path};
+use super::increment::{Increment, remove_if_there, seals_path};
 use crate::aof::manifest;
 use crate::server::Server;
 use crate::server::observation::latency;
@@ -306,8 +306,9 @@ impl Server {
 
 fn rename_with_seals(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::rename(seals_path(from), seals_path(to)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        // What an interrupted rewrite left under the new name would contradict the new base.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => remove_if_there(&seals_path(to))?,
+        renamed => renamed?,
     }
     files::rename_durable(from, to)
 }

@@ -36,7 +36,10 @@ impl Server {
         };
         let failed = |error| format!("Can't open the append-only file {}: {}", name.escape_ascii(), reason(&error));
         self.persistence.aof.increment = Some(opened.map_err(failed)?);
-        self.persist_manifest(manifest)?;
+        // A full disk is no reason not to start: what is there can be read, and takes up no more.
+        if manifest != self.persistence.aof.manifest {
+            self.persist_manifest(manifest)?;
+        }
         let verb = if known.is_some() { "Opening" } else { "Creating" };
         log::info!("{verb} AOF incr file {} on server start", name.escape_ascii());
         self.persistence.aof.state = State::On;
