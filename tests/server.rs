@@ -54,6 +54,12 @@ mod migrate;
 #[path = "server/persistence.rs"]
 mod persistence;
 
+#[path = "server/replica.rs"]
+mod replica;
+
+#[path = "server/replication.rs"]
+mod replication;
+
 #[path = "server/runbook_a.rs"]
 mod runbook_a;
 

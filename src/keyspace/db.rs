@@ -104,9 +104,14 @@ impl Db {
         self.wheel.memory_usage() + self.hashes.memory_usage()
     }
 
+    /// An empty database that can take the place of this one.
+    pub fn fresh(&self) -> Db {
+        Db::of(self.entries.fresh())
+    }
+
     /// An empty database in place of this one; what was there is returned, to be freed wherever is best.
     pub fn take(&mut self) -> Db {
-        let fresh = Db::of(self.entries.fresh());
+        let fresh = self.fresh();
         std::mem::replace(self, fresh)
     }
 

@@ -79,6 +79,14 @@ impl Settings {
     }
 }
 
+/// How long a key will be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    Gone,
+    ForNow,
+    ForEver,
+}
+
 pub struct Keyspace {
     pub dbs: Vec<Db>,
     pub access: AccessClock,
@@ -346,6 +354,22 @@ impl Keyspace {
             mark_use(entry, access, settings, rng, call);
         }
         Some(place)
+    }
+
+    /// Takes a key out if its time is over, whoever keeps it.
+    pub fn expire_one(&mut self, db: DbId, key: &[u8], now: Millis, fx: &mut Effects) -> Lasting {
+        let lazy = self.settings.lazy_expire;
+        let db_of = &mut self.dbs[db.0 as usize];
+        match db_of.live(db_of.entries.hash(key), key, now) {
+            Live::Absent => Lasting::Gone,
+            Live::Present(entry) if entry.entry().expires_at().is_some() => Lasting::ForNow,
+            Live::Present(_) => Lasting::ForEver,
+            Live::Expired(taken) => {
+                discard(taken, lazy, fx);
+                tell_expired(lazy, db, key, fx);
+                Lasting::Gone
+            }
+        }
     }
 
     /// One slice of active expiry over all databases. `true`: there is more to do at once.

@@ -4,6 +4,7 @@
 //! *Does not know:* Redis: no protocol, no client state, no policy. *Counterpart in C Redis:* `ae.c`, `anet.c`,
 //! `connection.c`.
 
+pub mod connect;
 pub mod listener;
 pub mod reactor;
 pub mod stream;

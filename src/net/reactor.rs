@@ -24,6 +24,10 @@ pub enum Route {
     Wake,
     /// A child's reports.
     ChildPipe,
+    /// A data set that a child writes for replicas.
+    SyncPipe,
+    /// The way to the master, until the stream runs.
+    Master,
 }
 
 /// One route that is ready.

@@ -60,6 +60,22 @@ impl Stream {
         })
     }
 
+    /// Writes pieces in a row, as far as the kernel takes them.
+    pub fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<Moved> {
+        moved(match self {
+            Stream::Tcp(s) => s.write_vectored(pieces),
+            Stream::Unix(s) => s.write_vectored(pieces),
+        })
+    }
+
+    /// Lets the kernel gather small writes, which makes them few and late.
+    pub fn allow_delay(&self) {
+        if let Stream::Tcp(s) = self {
+            // It would save packets; the connection is as good without.
+            let _ = s.set_nodelay(false);
+        }
+    }
+
     pub fn fd(&self) -> RawFd {
         match self {
             Stream::Tcp(s) => s.as_raw_fd(),

@@ -45,10 +45,10 @@ pub enum Command {
 impl Command {
     /// Takes the arguments behind `FAILOVER`. The error is without its `ERR `.
     pub fn parse(args: &[&[u8]]) -> Result<Command, &'static str> {
-        if let [only] = args {
-            if only.eq_ignore_ascii_case(b"abort") {
-                return Ok(Command::Abort);
-            }
+        if let [only] = args
+            && only.eq_ignore_ascii_case(b"abort")
+        {
+            return Ok(Command::Abort);
         }
         let (mut wish, mut rest) = (Wish::default(), args);
         while let [word, after @ ..] = rest {

@@ -413,10 +413,10 @@ impl MasterLink {
 
     /// With a length nothing more comes behind the last byte, so nobody would ask again: the end is said with it.
     fn end_of_size(&mut self) {
-        if let State::Transfer { transfer, .. } = &self.state {
-            if transfer.kind() == Kind::Size(transfer.read()) {
-                self.begin_load();
-            }
+        if let State::Transfer { transfer, .. } = &self.state
+            && transfer.kind() == Kind::Size(transfer.read())
+        {
+            self.begin_load();
         }
     }
 
@@ -426,6 +426,15 @@ impl MasterLink {
             self.state = State::Loading { id: *id, offset: *offset, kind, size, lost: false };
             self.actions.push_back(Action::Load);
         }
+    }
+
+    /// The payload is not shown to the link any more: a parser reads it from the connection itself, with what is
+    /// answered, and then answers with `on_load_result`.
+    pub fn parser_takes_over(&mut self) -> Option<Transfer> {
+        let State::Transfer { id, offset, transfer } = &self.state else { return None };
+        let (own, kind) = ((**transfer).clone(), transfer.kind());
+        self.state = State::Loading { id: *id, offset: *offset, kind, size: 0, lost: false };
+        Some(own)
     }
 
     /// The transfer cannot go on here: the file cannot be made or written, or the parser stopped early.

@@ -95,6 +95,11 @@ const RULES: &[Rule] = &[
         srv.refresh_observation();
         Ok(())
     }),
+    on_change(&["replica-read-only", "replica-serve-stale-data"], |srv| {
+        srv.refresh_replica_alarms();
+        srv.refresh_wants();
+        Ok(())
+    }),
     rule(&["maxmemory-clients", "maxmemory"], |srv| {
         srv.set_client_memory_limit();
         Ok(())
@@ -105,6 +110,14 @@ const RULES: &[Rule] = &[
     }),
     on_change(&["hz", "dynamic-hz"], call_cron_soon),
     on_change(&["stop-writes-on-bgsave-error", "save"], set_disk_alarm),
+    rule(&["min-replicas-to-write", "min-replicas-max-lag"], |srv| {
+        srv.refresh_min_replicas();
+        Ok(())
+    }),
+    on_change(&["repl-backlog-size"], |srv| {
+        srv.replication.backlog.resize(srv.config.repl_backlog_size);
+        Ok(())
+    }),
     on_change(&["appendonly"], Server::switch_aof),
     on_change(&["aof-disable-auto-gc"], |srv| {
         srv.remove_history();

@@ -89,6 +89,11 @@ impl Blocking {
         !self.resumed.is_empty()
     }
 
+    /// A client waits no more, for whatever it was.
+    pub fn resume(&mut self, who: ClientRef) {
+        self.resumed.push_back(who);
+    }
+
     pub fn next_resumed(&mut self) -> Option<ClientRef> {
         self.resumed.pop_front()
     }
@@ -118,9 +123,14 @@ pub enum Unblock {
     Error,
     /// The stream whose consumer group it waits for is no longer there.
     StreamGone,
+    /// This server has become a replica.
+    RoleChanged,
 }
 
-const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+pub const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+const ROLE_CHANGED: &[u8] =
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 impl Server {
     pub(super) fn block_client(&mut self, row: RowId, args: Args<'_>, caller: Caller, on: BlockOn) {
@@ -220,6 +230,7 @@ impl Server {
         }
         self.settle_counts(&mut fx);
         self.drain_as(Wrap::Several, &mut fx);
+        self.note_written(who);
     }
 
     /// Ends waits whose time is up.
@@ -235,13 +246,14 @@ impl Server {
 
     /// Ends a client's wait with the answer that belongs to it. `false`: it did not wait.
     pub fn unblock(&mut self, who: ClientRef, why: Unblock) -> bool {
-        let Some(blocked) = self.release(who) else { return false };
+        let Some(blocked) = self.release(who) else { return self.end_ack_wait(who, why) };
         let slot = who.slot as usize;
         let reply = &mut self.clients[slot].reply;
         match why {
             Unblock::Timeout => reply.null_array(),
             Unblock::Error => reply.error(UNBLOCKED),
             Unblock::StreamGone => reply.error(b"UNBLOCKED the stream key no longer exists"),
+            Unblock::RoleChanged => reply.error(ROLE_CHANGED),
         }
         if why != Unblock::Timeout {
             self.stats.count_error(UNBLOCKED);

@@ -20,6 +20,7 @@ use crate::call::{Args, Caller, ClientId, ClientRef, CmdError, CmdResult, DbId, 
 use crate::net::stream::Moved;
 use crate::net::{Ready, Stream};
 use crate::pubsub::Subscriptions;
+use crate::repl::replica::Lost;
 use crate::resp::request::{self, End};
 use crate::resp::{Argv, Batch, Partial, Proto, ProtocolError, ReplyBuf};
 use crate::server::Server;
@@ -27,6 +28,7 @@ use crate::server::blocking::Blocked;
 use crate::server::dispatch;
 use crate::server::look_ahead::{Ahead, LookAhead};
 use crate::server::registry::RowId;
+use crate::server::replication::master::Link;
 use crate::server::track::Caching;
 
 /// A connection's state, as bits.
@@ -66,6 +68,10 @@ impl Flags {
     pub const READ_PENDING: Flags = Flags(1 << 16);
     /// The peer sends nothing more: reading goes on until the end is seen.
     pub const READ_CLOSED: Flags = Flags(1 << 17);
+    /// Follows this server: it is owed a data set, then the stream, and nothing else.
+    pub const REPLICA: Flags = Flags(1 << 19);
+    /// Stands for the master of this replica: what it says is done, and never answered.
+    pub const MASTER: Flags = Flags(1 << 20);
     /// Watches at least one key.
     pub const WATCHING: Flags = Flags(1 << 18);
     /// Sees every call of the others (MONITOR).
@@ -92,6 +98,7 @@ impl Flags {
             | Flags::REPLY_SKIP_NEXT.0
             | Flags::REPLY_SKIP.0
             | Flags::MONITOR.0
+            | Flags::REPLICA.0
             | Flags::TRACKING.0,
     );
     /// Any of these ends the processing of a pipeline.
@@ -153,6 +160,10 @@ pub struct Client {
     pub blocked: Option<Box<Blocked>>,
     pub names: Option<Box<Names>>,
     pub caching: Option<Box<Caching>>,
+    /// What it said about itself as a replica, and what it is being sent.
+    pub link: Option<Box<Link>>,
+    /// The stream's offset behind its last change: what WAIT waits for.
+    pub written: u64,
     /// The command that waits for the end of a pause.
     pub postponed: Option<Box<Argv>>,
     /// Bytes that this client was last counted with.
@@ -172,7 +183,7 @@ impl Client {
         Caller {
             client: self.reference(slot),
             db: self.db,
-            origin: Origin::Client,
+            origin: if self.flags.has(Flags::MASTER) { Origin::Master } else { Origin::Client },
             no_touch: self.flags.has(Flags::NO_TOUCH),
         }
     }
@@ -250,12 +261,12 @@ const KEPT_INPUT_MIN: usize = 32 * 1024;
 /// Buffers that pass from connection to connection.
 pub struct Buffers {
     read: Vec<u8>,
-    batch: Batch,
-    ahead: LookAhead,
+    pub(super) batch: Batch,
+    pub(super) ahead: LookAhead,
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
-    fx: Effects,
+    pub(super) fx: Effects,
 }
 
 impl Buffers {
@@ -329,10 +340,12 @@ impl Server {
             Ok(Moved::WouldBlock) => {}
             Ok(Moved::Closed) => {
                 log::debug!("Client closed connection {}", self.clients.describe(slot));
+                self.stream_broke(slot, Lost::Eof);
                 self.clients.close_asap(slot);
             }
             Err(error) => {
                 log::debug!("Reading from client: {error} {}", self.clients.describe(slot));
+                self.stream_broke(slot, Lost::Io(error.to_string()));
                 self.clients.close_asap(slot);
             }
         }
@@ -344,6 +357,10 @@ impl Server {
         let now_ms = self.clock.mono_us() / 1000;
         let client = &mut self.clients[slot];
         client.last_seen_ms = now_ms;
+        if client.flags.has(Flags::MASTER) {
+            self.stream_arrived(fresh.len());
+        }
+        let client = &mut self.clients[slot];
         if client.flags.has(Flags::BLOCKED) {
             client.input.extend_from_slice(fresh);
         } else if client.input.is_empty() {
@@ -385,6 +402,9 @@ impl Server {
             client.input_peak = client.input_peak.max(client.input.len() as u32);
             left = left.saturating_sub(got.max(1));
             self.stats.net_input_bytes += got as u64;
+            if self.clients[slot].flags.has(Flags::MASTER) {
+                self.stream_arrived(got);
+            }
         }
         self.stats.reads_processed += 1;
         let client = &mut self.clients[slot];
@@ -393,9 +413,13 @@ impl Server {
             self.process_input(slot);
         }
         match ended {
-            Ok(Moved::Closed) => self.clients.close_asap(slot),
+            Ok(Moved::Closed) => {
+                self.stream_broke(slot, Lost::Eof);
+                self.clients.close_asap(slot);
+            }
             Err(error) => {
                 log::debug!("Reading from client: {error} {}", self.clients.describe(slot));
+                self.stream_broke(slot, Lost::Io(error.to_string()));
                 self.clients.close_asap(slot);
             }
             // What is left, and what is behind the command, comes the usual way.
@@ -436,6 +460,9 @@ impl Server {
     /// Parses and dispatches commands until the bytes run out or the client may not go on. Returns how many bytes
     /// have been dealt with.
     fn process(&mut self, slot: usize, buf: &mut [u8]) -> usize {
+        if self.clients[slot].flags.has(Flags::MASTER) {
+            return self.process_stream(slot, buf);
+        }
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
         let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
         let mut fx = std::mem::take(&mut self.exec.buffers.fx);
@@ -591,6 +618,9 @@ impl Server {
         } else if client.sent > client.reply.len() / 2 {
             let sent = std::mem::take(&mut client.sent);
             client.reply.bytes_mut().drain(..sent);
+        }
+        if self.clients[slot].flags.has(Flags::REPLICA) {
+            self.write_replica(slot);
         }
         self.memory_changed(slot);
     }

@@ -35,7 +35,9 @@ impl Server {
         if self.config.activerehashing {
             self.rebalance_tables();
         }
+        self.replica_cron();
         self.persistence_cron();
+        self.master_cron();
         let used = self.used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
     }
@@ -80,7 +82,8 @@ impl Server {
             return;
         }
         self.turn.next_idle_check_ms = now_ms + 1000;
-        let exempt = Flags(Flags::BLOCKED.0 | Flags::SUBSCRIBED.0 | Flags::CLOSE_ASAP.0);
+        let exempt =
+            Flags(Flags::BLOCKED.0 | Flags::SUBSCRIBED.0 | Flags::REPLICA.0 | Flags::MASTER.0 | Flags::CLOSE_ASAP.0);
         let idle = |ms: u64| now_ms.saturating_sub(ms) > timeout_ms;
         let silent: Vec<usize> = self
             .clients

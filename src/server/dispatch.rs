@@ -4,6 +4,7 @@
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
 use crate::call::{Args, CmdError, Effects};
+use crate::command::spec::WRITE;
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
@@ -20,7 +21,7 @@ pub fn dispatch(srv: &mut Server, slot: usize, ahead: Ahead, args: Args<'_>, rep
         Ok(found) => found,
         Err(unknown) => return refuse_unknown(srv, slot, unknown, args, reply),
     };
-    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits();
+    let quiet = srv.exec.alarms == 0 || srv.only_memory_alarm_and_fits() || srv.only_reads_here(row);
     let client = &mut srv.clients[slot];
     client.last_row = Some(row);
     let calm = quiet
@@ -39,7 +40,11 @@ fn refuse_unknown(srv: &mut Server, slot: usize, unknown: Unknown, args: Args<'_
     let error = unknown_command(srv, unknown, args);
     let before = reply.len();
     begin_reply_mode(srv, slot);
+    let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
     refuse(srv, slot, None, &error, reply);
+    if is_replica {
+        srv.refuse_reply_to_replica(slot, None, before, reply);
+    }
     apply_reply_mode(srv, slot, before, reply);
 }
 
@@ -57,6 +62,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     if srv.exec.has_alarm(Alarm::TRACKING) {
         srv.trim_tracking();
     }
+    let is_replica = srv.clients[slot].flags.has(Flags::REPLICA);
     let passed = gates::pass(srv, slot, row, args);
     // What the server told the client before the command runs comes before its reply.
     srv.own_messages(slot, reply);
@@ -75,6 +81,9 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
         let caller = srv.clients[slot].caller(slot);
         srv.run_unit(row, args, caller, reply, fx);
         srv.remember_keys(slot, row, args);
+    }
+    if is_replica {
+        srv.refuse_reply_to_replica(slot, Some(row), before, reply);
     }
     forget_caching(srv, slot, row);
     apply_reply_mode(srv, slot, before, reply);
@@ -134,11 +143,11 @@ fn refuse(srv: &mut Server, slot: usize, row: Option<RowId>, error: &CmdError, r
 }
 
 /// Commands that act at once although a transaction is open.
-fn runs_inside_multi(name: &str) -> bool {
+pub(super) fn runs_inside_multi(name: &str) -> bool {
     matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
-fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
+pub(super) fn queue(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>) {
     let client = &mut srv.clients[slot];
     // What can only fail anyway is not kept.
     if client.flags.has(Flags(Flags::DIRTY_EXEC.0 | Flags::DIRTY_CAS.0)) {
@@ -177,6 +186,14 @@ fn unknown_command(srv: &Server, unknown: Unknown, args: Args<'_>) -> CmdError {
 
 fn clip(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..bytes.len().min(max)]
+}
+
+impl Server {
+    /// Nothing but the role of a replica has raised an alarm, and the command changes nothing.
+    #[inline]
+    fn only_reads_here(&self, row: RowId) -> bool {
+        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(WRITE)
+    }
 }
 
 impl Server {

@@ -25,6 +25,8 @@ pub struct Loop {
     pub next_cron_us: u64,
     /// SIGTERM or SIGINT has asked for the end.
     pub stop_signal: Option<nix::sys::signal::Signal>,
+    /// The end is waiting for replicas.
+    pub lingering: Option<super::shutdown::Lingering>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// Monotonic milliseconds of the next look for idle clients.
@@ -100,6 +102,8 @@ impl Server {
             Route::Listener(index) => self.accept_clients(index as usize),
             Route::Wake => self.on_wake(),
             Route::ChildPipe => self.on_child_report(),
+            Route::SyncPipe => self.pump_sync_pipe(),
+            Route::Master => self.master_ready(event),
         }
     }
 
@@ -110,6 +114,8 @@ impl Server {
         if self.pause.is_on() {
             self.end_pause_when_over();
         }
+        self.end_overdue_acks();
+        self.go_on_reading_master();
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
         }
@@ -120,17 +126,21 @@ impl Server {
     /// How long the process may sleep: until the next timer, not at all while something is left to do.
     fn sleep_us(&self) -> u64 {
         let waits = self.blocking.has_resumed() || self.pause.has_released() || self.tracking.keys.has_leavers();
-        if self.clients.busy() || self.turn.expiring || self.evict.running || waits {
+        let reads = self.replication.follow.as_ref().is_some_and(|follow| follow.has_more_to_read());
+        if self.clients.busy() || self.turn.expiring || self.evict.running || waits || reads {
             return 0;
         }
         let now = self.clock.now();
-        let until = |at: crate::base::millis::Millis| at.since(now).max(0) as u64 * 1000;
+        let until = |at: crate::base::millis::Millis| (at.since(now).max(0) as u64).saturating_mul(1000);
         let cron = self.turn.next_cron_us.saturating_sub(self.clock.mono_us());
         let mut sleep = cron.min(SLEEP_MAX_US);
         if let Some(at) = self.blocking.next_deadline() {
             sleep = sleep.min(until(at));
         }
         if let Some(at) = self.pause.end() {
+            sleep = sleep.min(until(at));
+        }
+        if let Some(at) = self.replication.master.next_deadline() {
             sleep = sleep.min(until(at));
         }
         if let Some(at) = self.next_expiry() {
@@ -156,6 +166,7 @@ impl Server {
         }
         // What replies promise is on disk before they leave.
         self.flush_aof(false);
+        self.serve_replicas();
         self.write_replies();
         // Last: until here everybody could rely on a slot that is named somewhere.
         if self.clients.over_memory_limit() {
@@ -222,6 +233,9 @@ impl Server {
         self.drop_state(slot);
         let mut client = self.clients.remove(slot);
         self.net.remove(&mut client.stream, client.token);
+        if client.flags.has(Flags::MASTER) {
+            self.master_client_freed(client.reference(slot));
+        }
     }
 
     fn accept_clients(&mut self, index: usize) {
@@ -268,23 +282,29 @@ impl Server {
             log::debug!("Setting the options of a new connection failed: {error}");
             return;
         }
-        let slot = self.clients.vacant_slot();
-        let token = match self.net.add(&mut stream, Route::Client(slot as u32)) {
-            Ok(token) => token,
-            Err(error) => {
-                log::warn!("Error registering a new connection: {error}");
-                return;
-            }
-        };
+        if self.register_client(stream).is_none() {
+            return;
+        }
         self.stats.connections_received += 1;
         match peer {
             Some(address) => log::debug!("Accepted {address}"),
             None => log::debug!("Accepted connection to {}", self.config.unixsocket),
         }
-        self.insert_client(stream, token);
     }
 
-    fn insert_client(&mut self, stream: Stream, token: mio::Token) {
+    /// Makes a connection a client.
+    pub(super) fn register_client(&mut self, mut stream: Stream) -> Option<usize> {
+        let slot = self.clients.vacant_slot();
+        match self.net.add(&mut stream, Route::Client(slot as u32)) {
+            Ok(token) => Some(self.insert_client(stream, token)),
+            Err(error) => {
+                log::warn!("Error registering a new connection: {error}");
+                None
+            }
+        }
+    }
+
+    fn insert_client(&mut self, stream: Stream, token: mio::Token) -> usize {
         let now_ms = self.clock.mono_us() / 1000;
         let mut flags = Flags::default();
         if self.config.requirepass.is_empty() {
@@ -309,6 +329,8 @@ impl Server {
             blocked: None,
             names: None,
             caching: None,
+            link: None,
+            written: 0,
             postponed: None,
             counted: size_of::<Client>(),
             input_peak: 0,
@@ -319,6 +341,7 @@ impl Server {
         });
         // Whoever connects mostly speaks at once, and its first bytes may be there already.
         self.clients.read_again(slot);
+        slot
     }
 }
 

@@ -17,8 +17,8 @@
 //!   too keeps holes in its pages, and `used_memory` does not see them. The price is the same as there: where sizes
 //!   change, holes of one size do not serve another, and resident memory may lie above the limit; it shows as
 //!   fragmentation. An arena that lies inside a value (a big hash) counts as a whole: it goes as a whole.
-//! * **What replication and the append only file hold in buffers**: they grow by the very DELs that evictions cause.
-//!   There are none of either yet ([`Server::mem_not_counted_for_evict`]).
+//! * **What replication and the append only file hold in buffers**: they grow by the very DELs that evictions cause
+//!   ([`Server::mem_not_counted_for_evict`]).
 //!
 //! Tables count in full. A table grows by segments of 64 KiB, which can put memory over the limit by so much until the
 //! next command.
@@ -129,7 +129,7 @@ impl Server {
 
     /// Of it, what does not count towards `maxmemory`: buffers of replicas and of the append only file.
     pub fn mem_not_counted_for_evict(&self) -> usize {
-        self.persistence.aof.buffer_memory()
+        self.persistence.aof.buffer_memory() + self.replication.backlog.memory().not_counted as usize
     }
 
     /// Bytes above the limit.
@@ -167,7 +167,8 @@ impl Server {
 
     fn evict_within_time(&mut self) -> Memory {
         // While a file is loaded, the keys that would go are among those still to come. In a pause data stands still.
-        if self.exec.has_alarm(Alarm::LOADING) || self.pause.is_on() {
+        let left_to_master = self.replication.is_replica() && self.config.replica_ignore_maxmemory;
+        if self.exec.has_alarm(Alarm::LOADING) || self.pause.is_on() || left_to_master {
             return Memory::Fits;
         }
         let memory = match self.excess_memory() {

@@ -175,10 +175,14 @@ impl Server {
         if let Some(block) = fx.block.take() {
             self.block_client(row, args, caller, block);
         }
+        if caller.origin != Origin::Master && self.is_writable_replica() {
+            self.remember_own_keys(&fx.touched);
+        }
         self.exec.current = Some(caller.client);
         let scattered = self.registry.row(row).spec.flags.has(TOUCHES_ARBITRARY_KEYS);
         self.drain_as(if scattered { Wrap::Never } else { Wrap::Several }, fx);
         self.exec.current = None;
+        self.note_written(caller.client);
     }
 
     /// What follows from changes that nobody made as one: expiry, eviction.
@@ -225,7 +229,10 @@ impl Server {
         self.exec.promises = self.persistence.aof.is_on() && self.config.appendfsync == AppendFsync::Always;
         self.exec.wants = Wants {
             ops: self.propagates(),
-            touched: !self.watch.is_empty() || !self.blocking.is_empty() || self.tracking.listens(),
+            touched: !self.watch.is_empty()
+                || !self.blocking.is_empty()
+                || self.tracking.listens()
+                || self.is_writable_replica(),
             events: self.wanted_events(),
         };
     }

@@ -5,7 +5,9 @@
 //! client is in no special state. *Counterpart in C Redis:* the body of `processCommand`.
 
 use crate::call::{Args, CmdError};
-use crate::command::spec::{ALLOW_BUSY, DENYOOM, LOADING, MAY_REPLICATE, NO_AUTH, NO_MULTI, READONLY, Spec, WRITE};
+use crate::command::spec::{
+    ALLOW_BUSY, DENYOOM, LOADING, MAY_REPLICATE, NO_ASYNC_LOADING, NO_AUTH, NO_MULTI, READONLY, STALE, Spec, WRITE,
+};
 use crate::resp::Proto;
 use crate::server::Server;
 use crate::server::client::Flags;
@@ -21,8 +23,21 @@ struct Visitor<'a> {
 
 type Gate = fn(&Visitor<'_>) -> Result<(), CmdError>;
 
-const GATES: &[Gate] =
-    &[arity, authenticated, allowed_in_multi, memory, disk_error, pubsub_context, loading, busy, monitor];
+const GATES: &[Gate] = &[
+    arity,
+    authenticated,
+    allowed_in_multi,
+    memory,
+    disk_error,
+    replicas_in_reach,
+    read_only,
+    pubsub_context,
+    stale,
+    loading,
+    async_loading,
+    busy,
+    onlooker,
+];
 
 /// A state of the server in which some commands are refused; each is one bit of `Exec::alarms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +49,14 @@ impl Alarm {
     pub const MEMORY: Alarm = Alarm(1 << 1);
     /// The last snapshot failed, or the append only file cannot be written.
     pub const DISK_ERROR: Alarm = Alarm(1 << 2);
+    /// `min-replicas-to-write` asks for replicas.
+    pub const MIN_REPLICAS: Alarm = Alarm(1 << 3);
+    /// A replica that only its master changes.
+    pub const READ_ONLY: Alarm = Alarm(1 << 4);
+    /// A replica without its master, which is not to show what it has.
+    pub const STALE: Alarm = Alarm(1 << 5);
+    /// A data set is loaded aside, and the one from before is served.
+    pub const ASYNC_LOADING: Alarm = Alarm(1 << 6);
     /// CLIENT PAUSE.
     pub const PAUSED: Alarm = Alarm(1 << 8);
     /// All clients together take more than `maxmemory-clients`.
@@ -132,12 +155,47 @@ fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
     if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
 }
 
-/// Who monitors only watches, as 7.0.15 puts it in the words it has for replicas.
-fn monitor(v: &Visitor<'_>) -> Result<(), CmdError> {
+/// `min-replicas-to-write`: a change that too few would hear of is refused.
+fn replicas_in_reach(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if !v.srv.exec.has_alarm(Alarm::MIN_REPLICAS) || v.srv.has_enough_replicas() {
+        return Ok(());
+    }
+    let writes = v.spec.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
+    if writes { Err(CmdError::Fixed("NOREPLICAS Not enough good replicas to write.")) } else { Ok(()) }
+}
+
+fn async_loading(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let refused = v.srv.exec.has_alarm(Alarm::ASYNC_LOADING) && v.spec.flags.has(NO_ASYNC_LOADING);
+    if refused { Err(CmdError::Loading) } else { Ok(()) }
+}
+
+fn read_only(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if !v.srv.exec.has_alarm(Alarm::READ_ONLY) {
+        return Ok(());
+    }
+    let writes = v.spec.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
+    if writes { Err(CmdError::ReadOnly) } else { Ok(()) }
+}
+
+/// `replica-serve-stale-data no`.
+fn stale(v: &Visitor<'_>) -> Result<(), CmdError> {
+    if !v.srv.exec.has_alarm(Alarm::STALE) {
+        return Ok(());
+    }
+    let fits = v.spec.flags.has(STALE) && (v.spec.name != "exec" || v.srv.queue_fits(v.slot, STALE));
+    if fits {
+        return Ok(());
+    }
+    Err(CmdError::Fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."))
+}
+
+/// A replica is told what happens and asks nothing. Who monitors only watches, too, and 7.0.15 has the same words for
+/// it.
+fn onlooker(v: &Visitor<'_>) -> Result<(), CmdError> {
     let about_keys = WRITE.or(READONLY).or(MAY_REPLICATE);
     let touches =
         || v.spec.flags.has(about_keys) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(about_keys);
-    if v.srv.clients[v.slot].flags.has(Flags::MONITOR) && touches() {
+    if v.srv.clients[v.slot].flags.has(Flags(Flags::MONITOR.0 | Flags::REPLICA.0)) && touches() {
         return Err(CmdError::Fixed("ERR Replica can't interact with the keyspace"));
     }
     Ok(())
@@ -148,5 +206,11 @@ impl Server {
     pub fn queued_flags(&self, slot: usize) -> crate::command::spec::Flags {
         let queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
         queue.fold(crate::command::spec::Flags::NONE, |all, (row, _)| all.or(self.registry.row(*row).spec.flags))
+    }
+
+    /// Whether each command that a client has queued has this flag.
+    fn queue_fits(&self, slot: usize, flag: crate::command::spec::Flags) -> bool {
+        let mut queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
+        queue.all(|(row, _)| self.registry.row(*row).spec.flags.has(flag))
     }
 }

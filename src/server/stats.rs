@@ -14,6 +14,8 @@ pub struct Stats {
     pub rejected_connections: u64,
     pub net_input_bytes: u64,
     pub net_output_bytes: u64,
+    /// Of the data sets and of the stream, from the master.
+    pub net_repl_input_bytes: u64,
     pub expired_keys: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
@@ -37,6 +39,11 @@ pub struct Stats {
     pub expire_ticks: u64,
     /// Time that two rows count: that of EXEC and that of the commands which it ran.
     pub nested_ticks: u64,
+    pub sync_full: u64,
+    pub sync_partial_ok: u64,
+    pub sync_partial_err: u64,
+    /// Of the data sets and of the stream, to replicas.
+    pub net_repl_output_bytes: u64,
     /// AUTH and HELLO with a wrong password.
     pub auth_failures: u64,
     /// Errors by their first word.

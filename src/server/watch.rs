@@ -154,6 +154,15 @@ impl Server {
         entries.get(entries.hash(key), key).is_some()
     }
 
+    /// The whole data set was replaced: each key that somebody waits for may be there now.
+    pub fn wake_all_waiters(&mut self) {
+        let dbs: Vec<DbId> = (0..self.ks.dbs.len()).map(|i| DbId(i as u32)).collect();
+        for (db, key) in self.blocking.awaited_in(&dbs) {
+            self.blocking.note_ready(db, &key);
+        }
+        self.serve_blocked();
+    }
+
     /// SWAPDB exchanged two databases: for watchers, keys in both may have changed; for waiters, keys may have come
     /// or gone.
     pub fn databases_swapped(&mut self, first: DbId, second: DbId) {

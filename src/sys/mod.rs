@@ -22,6 +22,7 @@ pub mod kernel;
 pub mod log;
 pub mod notify;
 pub mod path_slot;
+pub mod pipe;
 pub mod process;
 pub mod signals;
 pub mod stack_text;

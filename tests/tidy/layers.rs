@@ -117,11 +117,9 @@ pub fn orphans(sources: &[Source]) -> Vec<Finding> {
         let Some((name, parent)) = module.split_last() else {
             continue;
         };
-        let declared = sources.iter().any(|s| {
+        let declared = sources.iter().filter(|s| s.path.starts_with("src/") && s.module() == parent).any(|s| {
             let tokens = s.tokens();
-            s.path.starts_with("src/")
-                && s.module() == parent
-                && (0..tokens.len()).any(|i| follows(&tokens, i, &["mod", name, ";"]))
+            (0..tokens.len()).any(|i| follows(&tokens, i, &["mod", name, ";"]))
         });
         if !declared {
             findings.push(source.finding(1, format!("no `mod {name};` names this file, so it is never compiled")));

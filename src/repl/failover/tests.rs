@@ -141,7 +141,8 @@ fn a_refusal_or_an_abort_leaves_the_master_a_master() {
         failover
     };
     let stay = [FailoverAction::StayMaster, FailoverAction::ResumeWrites];
-    let ends: [(fn(&mut Failover), &str); 3] = [
+    type End = fn(&mut Failover);
+    let ends: [(End, &str); 3] = [
         (|f| f.on_answer(false), "Failover target rejected psync request"),
         (Failover::on_write_error, "Write error to failover target"),
         (|f| f.abort().unwrap(), "Failover manually aborted"),

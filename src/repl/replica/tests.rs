@@ -323,7 +323,8 @@ fn refused_connections_are_retried_and_counted() {
 
 #[test]
 fn silence_is_ended_in_every_state() {
-    let timeouts: [(fn(&mut Probe), &str, &str); 4] = [
+    type Prepare = fn(&mut Probe);
+    let timeouts: [(Prepare, &str, &str); 4] = [
         (|_| {}, "Timeout connecting to the MASTER...", "did not accept a connection within 60 s"),
         (|p| _ = p.connect().line("+PONG"), "Timeout connecting to the MASTER...", "has not answered for 60 s"),
         (
@@ -492,9 +493,9 @@ fn no_input_whatever_makes_it_panic() {
         "*1\r\n",
         "$0\r\n",
     ];
-    for seed in 0..2_000 {
+    for seed in 0..2_000_u64 {
         let mut rng = Rng::new(seed);
-        let mut probe = Probe::new((seed % 2 == 0).then(|| resume(9)));
+        let mut probe = Probe::new(seed.is_multiple_of(2).then(|| resume(9)));
         let mut input = Vec::new();
         for _ in 0..40 {
             match rng.below(12) {

@@ -165,9 +165,9 @@ mod tests {
     #[test]
     fn the_mark_is_found_however_it_is_cut_and_whatever_stands_before_it() {
         let mut rng = Rng::new(1);
-        for round in 0..3_000 {
+        for round in 0..3_000_usize {
             // Few letters, so that the payload is full of beginnings of the mark.
-            let letters = if round % 2 == 0 { 2 } else { 16 };
+            let letters = if round.is_multiple_of(2) { 2 } else { 16 };
             let mut letter = || b"0123456789abcdef"[rng.index(letters)];
             let mark: [u8; MARK_LEN] = std::array::from_fn(|_| letter());
             let payload: Vec<u8> = (0..round % 400).map(|_| letter()).collect();

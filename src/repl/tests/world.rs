@@ -403,9 +403,9 @@ fn tail(log: &[String]) -> &[String] {
 fn settings(at: usize) -> Settings {
     Settings {
         user: None,
-        password: (at % 2 == 0).then(|| b"pass".to_vec()),
+        password: at.is_multiple_of(2).then(|| b"pass".to_vec()),
         listening_port: at as u16,
-        announce_ip: (at % 3 == 0).then(|| b"sim".to_vec()),
+        announce_ip: at.is_multiple_of(3).then(|| b"sim".to_vec()),
         timeout_secs: TIMEOUT_SECS,
     }
 }
@@ -697,10 +697,6 @@ impl World {
         let (child, config, now) = (self.child(at), self.config(at), self.now);
         let done_at = now.plus(self.rng.below(300) as i64);
         let node = &mut self.nodes[at];
-        // A replica that is not in sync has nothing to give: those who wait were there before it lost its link.
-        if node.link.as_ref().is_some_and(|link| !link.is_online()) {
-            return;
-        }
         let Some(job) = job.or_else(|| node.replicas.due(now, child, &config)) else { return };
         let lines = node.replicas.started(&job, &node.ids, &mut node.backlog);
         node.save = Some(Save { job, data: node.data, done_at, sent: false });

@@ -22,7 +22,13 @@ const UNREAD_BY_STRANGER_MAX: usize = 17 * 1024;
 impl Client {
     /// By which limits its output is judged.
     pub fn class(&self) -> ClientClass {
-        if self.flags.has(Flags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal }
+        if self.flags.has(Flags::REPLICA) {
+            ClientClass::Replica
+        } else if self.flags.has(Flags::SUBSCRIBED) {
+            ClientClass::Pubsub
+        } else {
+            ClientClass::Normal
+        }
     }
 
     /// Blocks of waiting output that count for limits.
@@ -44,7 +50,8 @@ impl Server {
 
     pub(super) fn check_input_limit(&mut self, slot: usize) {
         let client = &self.clients[slot];
-        if client.input.len() as u64 > self.config.client_query_buffer_limit && !client.flags.has(Flags::CLOSE_ASAP) {
+        let exempt = Flags(Flags::CLOSE_ASAP.0 | Flags::MASTER.0);
+        if client.input.len() as u64 > self.config.client_query_buffer_limit && !client.flags.has(exempt) {
             self.stats.query_buffer_limit_disconnections += 1;
             log::warn!("Closing client that reached max query buffer length: {}", self.clients.describe(slot));
             self.clients.close_asap(slot);
@@ -68,9 +75,13 @@ impl Server {
         own.min(shared).saturating_add(client.sent)
     }
 
-    pub(super) fn check_output_limit(&mut self, slot: usize) {
+    pub(in crate::server) fn check_output_limit(&mut self, slot: usize) {
+        let kept = self.stream_kept_for(slot);
         let client = &mut self.clients[slot];
-        let limit = self.config.client_output_buffer_limit[client.class().index()];
+        let mut limit = self.config.client_output_buffer_limit[client.class().index()];
+        if kept.is_some() {
+            limit.hard = self.replication.backlog.output_limit(limit.hard);
+        }
         // A stranger who does not read what it is told must not make us keep it.
         let deaf_stranger = client.flags.has(Flags::WRITE_BLOCKED)
             && !client.flags.has(Flags::AUTHENTICATED)
@@ -78,7 +89,8 @@ impl Server {
         if limit.hard == 0 && limit.soft == 0 && !deaf_stranger {
             return;
         }
-        let (listed, now_ms) = (client.listed_output() as u64, self.clock.mono_us() / 1000);
+        let listed = client.listed_output() as u64 + kept.unwrap_or(0);
+        let now_ms = self.clock.mono_us() / 1000;
         let mut over = deaf_stranger || limit.hard > 0 && listed >= limit.hard;
         if limit.soft == 0 || listed < limit.soft {
             client.soft_limit_since_ms = 0;

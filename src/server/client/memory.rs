@@ -86,7 +86,9 @@ impl Server {
     }
 
     pub fn count_client(&mut self, slot: usize) {
-        let bytes = self.client_memory(slot).total();
+        // What a replica keeps is the stream, which is counted elsewhere.
+        let is_replica = self.clients[slot].flags.has(Flags::REPLICA);
+        let bytes = if is_replica { 0 } else { self.client_memory(slot).total() };
         self.clients.set_counted(slot, bytes);
         if self.clients.over_memory_limit() {
             self.exec.set_alarm(Alarm::CLIENT_MEMORY, true);
@@ -111,7 +113,9 @@ impl Server {
     /// Ends clients until all together take less than the limit.
     pub fn evict_clients(&mut self) {
         self.exec.set_alarm(Alarm::CLIENT_MEMORY, false);
-        let candidates = self.clients.iter().filter(|(_, c)| !c.flags.has(Flags::NO_EVICT) && c.counted > 0);
+        let candidates = self.clients.iter().filter(|(_, c)| {
+            !c.flags.has(Flags(Flags::NO_EVICT.0 | Flags::REPLICA.0 | Flags::MASTER.0)) && c.counted > 0
+        });
         let mut candidates: BinaryHeap<(usize, usize)> = candidates.map(|(slot, c)| (c.counted, slot)).collect();
         while self.clients.over_memory_limit() {
             let Some((_, slot)) = candidates.pop() else {

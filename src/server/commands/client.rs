@@ -255,7 +255,15 @@ impl Kind {
     }
 
     fn of(client: &Client) -> Kind {
-        if client.flags.has(ClientFlags::SUBSCRIBED) { Kind::PubSub } else { Kind::Normal }
+        if client.flags.has(ClientFlags::MASTER) {
+            Kind::Master
+        } else if client.flags.has(ClientFlags::REPLICA) {
+            Kind::Replica
+        } else if client.flags.has(ClientFlags::SUBSCRIBED) {
+            Kind::PubSub
+        } else {
+            Kind::Normal
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replicaof;
 pub mod replication;
 pub mod server;
 pub mod shutdown;
@@ -44,6 +45,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     monitor::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
+    replicaof::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     shutdown::COMMANDS,

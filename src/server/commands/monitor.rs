@@ -29,8 +29,9 @@ fn monitor(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         return Err(CmdError::Fixed("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     let who = call.caller.client;
-    // Asked for again it answers nothing, as in 7.0.15: the connection speaks of others by now.
-    if !srv.clients[who.slot as usize].flags.has(ClientFlags::MONITOR) {
+    // Asked for again it answers nothing, as in 7.0.15: the connection speaks of others by now. So does a replica's.
+    let listens = ClientFlags(ClientFlags::MONITOR.0 | ClientFlags::REPLICA.0);
+    if !srv.clients[who.slot as usize].flags.has(listens) {
         srv.start_monitor(who);
         call.reply.ok();
     }

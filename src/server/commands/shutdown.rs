@@ -28,21 +28,20 @@ pub const SHUTDOWN: ServerCommand = Command::new(
 );
 
 fn shutdown(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let mut how = Shutdown { saving: Saving::ByConfig, force: false };
-    let (mut now, mut abort) = (false, false);
+    let mut how = Shutdown { saving: Saving::ByConfig, force: false, now: false };
+    let mut abort = false;
     for word in call.args.from(1) {
         match word.to_ascii_lowercase().as_slice() {
             b"nosave" if how.saving != Saving::Yes => how.saving = Saving::No,
             b"save" if how.saving != Saving::No => how.saving = Saving::Yes,
-            // There are no replicas to wait for, so every shutdown is one that does not wait.
-            b"now" => now = true,
+            b"now" => how.now = true,
             b"force" => how.force = true,
             b"abort" => abort = true,
             _ => return Err(CmdError::Syntax),
         }
     }
     if abort {
-        if now || how.force || how.saving != Saving::ByConfig {
+        if how.now || how.force || how.saving != Saving::ByConfig {
             return Err(CmdError::Syntax);
         }
         if !srv.abort_shutdown() {
@@ -51,5 +50,6 @@ fn shutdown(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         call.reply.ok();
         return Ok(());
     }
-    srv.shutdown(how).map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))
+    srv.shutdown(how, Some(call.caller.client))
+        .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))
 }

@@ -147,7 +147,9 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.exec.in_transaction = true;
     for (row, argv) in queue {
         // A command may have changed the database, or the protocol.
-        let caller = Caller { origin: Origin::Exec, ..srv.clients[slot].caller(slot) };
+        let caller = srv.clients[slot].caller(slot);
+        let origin = if caller.origin == Origin::Master { Origin::Master } else { Origin::Exec };
+        let caller = Caller { origin, ..caller };
         srv.call(row, Args::of(&argv), caller, call.reply, call.fx);
         srv.settle_tracking(&call.fx.touched, caller.client);
         srv.remember_keys(slot, row, Args::of(&argv));

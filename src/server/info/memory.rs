@@ -10,7 +10,7 @@ use crate::server::memory::MemoryReport;
 use crate::sys::{alloc, kernel};
 
 pub fn write(srv: &Server, out: &mut Text) {
-    let report = srv.memory_report();
+    let (report, stream) = (srv.memory_report(), srv.replication.backlog.memory());
     out.bytes("used_memory", report.used);
     out.bytes("used_memory_rss", report.rss);
     out.bytes("used_memory_peak", report.peak);
@@ -31,9 +31,9 @@ pub fn write(srv: &Server, out: &mut Text) {
     fragmentation(&report, out);
     out.numbers(&[
         ("mem_not_counted_for_evict", srv.mem_not_counted_for_evict() as u64),
-        ("mem_replication_backlog", 0),
-        ("mem_total_replication_buffers", 0),
-        ("mem_clients_slaves", 0),
+        ("mem_replication_backlog", stream.backlog),
+        ("mem_total_replication_buffers", stream.total),
+        ("mem_clients_slaves", stream.replicas),
         ("mem_clients_normal", report.clients),
         ("mem_cluster_links", 0),
         ("mem_aof_buffer", srv.persistence.aof.buffer_memory() as u64),

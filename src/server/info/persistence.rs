@@ -73,9 +73,9 @@ pub fn write(srv: &Server, out: &mut Text) {
     let facts = facts(srv);
     let percent =
         if facts.keys_total == 0 { 0.0 } else { 100.0 * facts.keys_processed as f64 / facts.keys_total as f64 };
-    out.flag("loading", facts.loading.is_some());
+    out.flag("loading", facts.loading.is_some() && !srv.persistence.async_loading);
     out.numbers(&[
-        ("async_loading", 0),
+        ("async_loading", srv.persistence.async_loading as u64),
         ("current_cow_peak", facts.cow_peak),
         ("current_cow_size", facts.cow_size),
         ("current_cow_size_age", facts.cow_age_s),

@@ -55,6 +55,9 @@ pub fn server(srv: &Server, out: &mut Text) {
         ("io_threads_active", &0),
     ];
     out.lines(lines);
+    if let Some(left) = srv.shutdown_in_ms() {
+        out.line("shutdown_in_milliseconds", left);
+    }
     listeners(srv, out);
 }
 
@@ -84,7 +87,7 @@ fn supervised(wish: Supervised) -> &'static str {
 pub fn clients(srv: &Server, out: &mut Text) {
     let (input, output) = srv.clients.upkeep.recent_peaks();
     out.numbers(&[
-        ("connected_clients", srv.clients.open_count() as u64),
+        ("connected_clients", srv.clients.open_count().saturating_sub(srv.replication.replicas.len()) as u64),
         ("cluster_connections", 0),
         ("maxclients", srv.config.maxclients as u64),
         ("client_recent_max_input_buffer", input as u64),

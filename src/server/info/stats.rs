@@ -20,7 +20,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("latest_fork_usec", facts(srv).latest_fork_us),
         ("total_forks", srv.stats.total_forks),
         ("migrate_cached_sockets", srv.migrations.len() as u64),
-        ("slave_expires_tracked_keys", 0),
+        ("slave_expires_tracked_keys", srv.replication.own.len() as u64),
         ("active_defrag_hits", 0),
         ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0),
@@ -41,9 +41,9 @@ fn traffic(srv: &Server, out: &mut Text) {
         ("total_commands_processed", stats.commands_processed),
         ("instantaneous_ops_per_sec", rates.commands.per_second()),
         ("total_net_input_bytes", stats.net_input_bytes),
-        ("total_net_output_bytes", stats.net_output_bytes),
-        ("total_net_repl_input_bytes", 0),
-        ("total_net_repl_output_bytes", 0),
+        ("total_net_output_bytes", stats.net_output_bytes + stats.net_repl_output_bytes),
+        ("total_net_repl_input_bytes", stats.net_repl_input_bytes),
+        ("total_net_repl_output_bytes", stats.net_repl_output_bytes),
     ]);
     out.hundredths("instantaneous_input_kbps", rates.input_bytes.per_second() as f64 / 1024.0);
     out.hundredths("instantaneous_output_kbps", rates.output_bytes.per_second() as f64 / 1024.0);
@@ -51,9 +51,9 @@ fn traffic(srv: &Server, out: &mut Text) {
     out.hundredths("instantaneous_output_repl_kbps", 0.0);
     out.numbers(&[
         ("rejected_connections", stats.rejected_connections),
-        ("sync_full", 0),
-        ("sync_partial_ok", 0),
-        ("sync_partial_err", 0),
+        ("sync_full", stats.sync_full),
+        ("sync_partial_ok", stats.sync_partial_ok),
+        ("sync_partial_err", stats.sync_partial_err),
     ]);
 }
 

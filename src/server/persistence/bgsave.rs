@@ -5,12 +5,18 @@
 //! temporary file is removed before anybody else writes.
 //! *Counterpart in C Redis:* `rdbSaveBackground`, `backgroundSaveDoneHandlerDisk`, `killRDBChild`.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::RawFd;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd;
 
 use super::child::{Purpose, Reporter, Trade};
 use super::rdb::{Snapshot, reason};
+use crate::base::ids::RunId;
+use crate::repl::master::Target;
 use crate::server::Server;
 use crate::server::observation::latency;
 use crate::sys::clock;
@@ -71,6 +77,58 @@ impl Server {
             self.remove_in_background(temp);
             self.note_latency(latency::RDB_UNLINK_TEMP_FILE, (clock::monotonic_ns() - began) / 1000);
         }
+        self.sync_child_done(status == ExitStatus::Code(0), Target::Disk);
+    }
+
+    /// Starts a child that writes a data set for replicas to `out`, between a line that announces `mark` and the mark
+    /// itself. When all is written it waits for the end of `until`.
+    pub(in crate::server) fn bgsave_to_pipe(
+        &mut self,
+        (mut out, mut until): (File, File),
+        not_childs: [RawFd; 2],
+        mark: RunId,
+        exclude_data: bool,
+    ) -> Result<(), String> {
+        self.persistence.rdb_saves += 1;
+        let work = move |srv: &Server, mut reporter: Reporter| {
+            for fd in not_childs {
+                // It is open, and the child never uses it again.
+                let _ = unistd::close(fd);
+            }
+            let snapshot = Snapshot::of(srv);
+            match snapshot.write_marked(&mut out, mark.as_bytes(), exclude_data, |keys| reporter.progress(keys)) {
+                Ok(()) => {
+                    reporter.finish();
+                    drop(out);
+                    // The server closes its end when everybody has everything; nothing is ever sent.
+                    let _ = until.read(&mut [0]);
+                    0
+                }
+                Err(error) => {
+                    log_raw(Level::Warning, &format!("Writing the data set for replicas failed: {}", reason(&error)));
+                    1
+                }
+            }
+        };
+        let (pid, reports) =
+            self.fork_child(Trade { title: "redis-rdb-to-slaves", noun: "RDB" }, work).map_err(|error| {
+                let text = format!("Can't save in background: fork: {}", reason(&error));
+                log::warn!("{text}");
+                text
+            })?;
+        log::info!("Background RDB transfer started by pid {pid}");
+        self.adopt_child(pid, reports, Purpose::Replicas);
+        Ok(())
+    }
+
+    pub(super) fn transfer_ended(&mut self, status: ExitStatus, started: i64) {
+        match status {
+            ExitStatus::Code(0) => log::info!("Background RDB transfer terminated with success"),
+            ExitStatus::Code(_) | ExitStatus::Lost => log::warn!("Background transfer error"),
+            ExitStatus::Signal(signal) => log::warn!("Background transfer terminated by signal {signal}"),
+        }
+        self.persistence.rdb_last_bgsave_time_sec = clock::wall_us() / 1_000_000 - started;
+        self.sync_child_done(status == ExitStatus::Code(0), Target::Sockets);
     }
 
     /// Tells the child to stop, if it writes a snapshot.

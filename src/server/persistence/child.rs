@@ -39,6 +39,8 @@ const COW_DUTY_CYCLE: u64 = 100;
 pub enum Purpose {
     /// BGSAVE: the temporary file, and the unsaved changes at the fork, which its success makes up for.
     Snapshot { temp: PathBuf, dirty_at_start: u64 },
+    /// A data set for replicas, by way of a pipe.
+    Replicas,
     /// BGREWRITEAOF.
     Rewrite(RewriteChild),
 }
@@ -185,19 +187,21 @@ impl Server {
         let started = child.started;
         match child.purpose {
             Purpose::Snapshot { temp, dirty_at_start } => self.snapshot_ended(status, &temp, dirty_at_start, started),
+            Purpose::Replicas => self.transfer_ended(status, started),
             Purpose::Rewrite(rewrite) => self.rewrite_ended(status, rewrite, started),
         }
         if self.persistence.child.is_none() {
             self.ks.spare_shared_memory(false);
         }
         self.refresh_disk_alarm();
+        self.start_due_sync();
     }
 
     /// Ends the child, if it is there for such a purpose, at the end of the server, when nobody will hear of it.
     pub fn kill_child(&mut self) {
         let Some(child) = &self.persistence.child else { return };
         match child.purpose {
-            Purpose::Snapshot { .. } => log::warn!("There is a child saving an .rdb. Killing it!"),
+            Purpose::Snapshot { .. } | Purpose::Replicas => log::warn!("There is a child saving an .rdb. Killing it!"),
             Purpose::Rewrite(_) => log::warn!("There is a child rewriting the AOF. Killing it!"),
         }
         let pid = child.pid;
@@ -218,7 +222,7 @@ impl Server {
     }
 
     /// Unlinks a file that may be large: its blocks are freed by the last close, which is left to the other thread.
-    pub(super) fn remove_in_background(&self, path: &Path) {
+    pub(in crate::server) fn remove_in_background(&self, path: &Path) {
         // Never waiting: what has this name could be a pipe.
         let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
         // It may be gone already.

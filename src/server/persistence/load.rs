@@ -1,4 +1,5 @@
-//! Loading, at start and for DEBUG RELOAD: the snapshot, or the append only file (`aof::load`).
+//! Loading: the snapshot or the append only file (`aof::load`) at a start, the snapshot for DEBUG RELOAD, and the data
+//! set that a master sends (`sync`).
 //!
 //! *Duty:* put the entries of a file into the databases; meanwhile answer clients now and then, and keep the figures
 //! of INFO; on damage say where and what, and leave the file alone.
@@ -8,17 +9,21 @@
 //! *Counterpart in C Redis:* `loadDataFromDisk`, `rdbLoadRioWithLoadingCtx`, `rdbLoadProgressCallback`.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::aof::Found;
 use super::rdb::{KeyDelay, reason};
 use crate::base::millis::Millis;
 use crate::base::num;
-use crate::keyspace::{Expire, Met, New};
+use crate::call::DbId;
+use crate::call::effects::{Ops, Targets};
+use crate::keyspace::{Db, Expire, Met, New};
 use crate::rdb::{Checksum, Entry, Item, Loaded, RdbError, RdbErrorKind, ReadOptions, Reader, type_name};
+use crate::repl::Saved;
 use crate::server::Server;
 use crate::server::gates::Alarm;
+use crate::server::propagate::Wrap;
 use crate::sys::{clock, files};
 
 /// How far a load has come. Fields with a name of INFO's hold what INFO shows.
@@ -59,9 +64,10 @@ impl Stop {
         }
     }
 
-    fn report(&self, path: &Path, reader: &Reader<File>) {
+    /// `file`: where the bytes came from, if it was a file.
+    pub(super) fn report<R: Read>(&self, file: Option<&Path>, reader: &Reader<R>) {
         match self {
-            Stop::Damage(error) => report_damage(path, reader, error),
+            Stop::Damage(error) => report_damage(file, reader, error),
             Stop::Unfit(text) => log::warn!("{text}"),
             Stop::Reported | Stop::Exit => {}
         }
@@ -70,18 +76,31 @@ impl Stop {
 
 /// How this file is to be taken in.
 #[derive(Clone, Copy)]
-struct Manner {
+pub(super) struct Manner {
     /// Keys replace those that are there already; else such a key is damage.
-    merge: bool,
+    pub merge: bool,
     /// Clients are served meanwhile. Not where a client's command is what loads.
-    serve: bool,
+    pub serve: bool,
     /// Keys whose time is over are taken in all the same.
-    keep_expired: bool,
+    pub keep_expired: bool,
+    /// The end of each key that is not taken in goes to replicas, who may have it.
+    pub tell_expired: bool,
+}
+
+/// What a file tells of the stream, as it stands there.
+#[derive(Default)]
+struct StreamFields {
+    id: Option<Vec<u8>>,
+    offset: Option<Vec<u8>>,
+    db: Option<Vec<u8>>,
 }
 
 /// A load under way.
-struct Loader {
+pub(super) struct Loader {
     manner: Manner,
+    /// Databases to be filled in the place of the server's.
+    pub spare: Option<Vec<Db>>,
+    stream: StreamFields,
     /// Keys whose deadline is before this have expired.
     now: Millis,
     db: usize,
@@ -138,23 +157,31 @@ impl Server {
     fn load_snapshot(&mut self) -> Result<bool, String> {
         let began = clock::monotonic_ns();
         let path = self.data_folder().join(&self.config.dbfilename);
-        let manner = Manner { merge: false, serve: true, keep_expired: false };
-        match self.load_file(&path, manner) {
-            Ok(true) if self.persistence.loading.is_none() => {
-                let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
-                log::info!("DB loaded from disk: {seconds:.3} seconds");
-                Ok(true)
-            }
-            other => other,
+        let replica = self.replication.is_replica();
+        let manner = Manner { merge: false, serve: true, keep_expired: replica, tell_expired: !replica };
+        if !replica {
+            // For the ends of keys that have expired meanwhile.
+            self.replication.backlog.activate();
         }
+        let found = self.load_file(&path, manner)?;
+        if self.persistence.loading.is_some() {
+            return Ok(true);
+        }
+        self.resume_history(found.flatten());
+        if found.is_some() {
+            let seconds = (clock::monotonic_ns() - began) as f64 / 1e9;
+            log::info!("DB loaded from disk: {seconds:.3} seconds");
+        }
+        Ok(found.is_some())
     }
 
     /// Loads the snapshot again. A file that is not there is an error here.
     pub(super) fn reload(&mut self, merge: bool) -> Result<(), String> {
         let path = self.data_folder().join(&self.config.dbfilename);
-        match self.load_file(&path, Manner { merge, serve: false, keep_expired: false })? {
-            true => Ok(()),
-            false => Err(format!("there is no file {}", path.display())),
+        let manner = Manner { merge, serve: false, keep_expired: self.replication.is_replica(), tell_expired: false };
+        match self.load_file(&path, manner)? {
+            Some(_) => Ok(()),
+            None => Err(format!("there is no file {}", path.display())),
         }
     }
 
@@ -169,26 +196,26 @@ impl Server {
         }
     }
 
-    /// `false`: there is no such file.
-    fn load_file(&mut self, path: &Path, manner: Manner) -> Result<bool, String> {
+    /// `None`: there is no such file. Else what it tells of the stream.
+    fn load_file(&mut self, path: &Path, manner: Manner) -> Result<Option<Option<Saved>>, String> {
         let fatal = |error: io::Error| format!("Fatal error loading the DB: {}. Exiting.", reason(&error));
         let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(fatal)?,
         };
         let size = file.metadata().map_err(fatal)?.len();
         self.begin_loading(size);
         let mut loader = self.new_loader(manner);
-        let mut reader = Reader::new(file, self.read_options(size));
+        let mut reader = Reader::new(file, self.read_options(Some(size)));
         match loader.run(self, &mut reader) {
             Ok(()) => {
                 self.end_loading(&loader);
-                Ok(true)
+                Ok(Some(loader.saved()))
             }
-            Err(Stop::Exit) => Ok(true),
+            Err(Stop::Exit) => Ok(Some(None)),
             Err(stop) => {
                 self.abandon_loading();
-                stop.report(path, &reader);
+                stop.report(Some(path), &reader);
                 Err("Terminating server after rdb file reading failure.".to_owned())
             }
         }
@@ -199,8 +226,8 @@ impl Server {
     pub(super) fn load_preamble(&mut self, path: &Path, file: File, serve: bool) -> Result<u64, Stop> {
         let size = file.metadata().map_err(|error| Stop::Unfit(reason(&error)))?.len();
         // The commands behind it may still need a key whose time is over by now.
-        let mut loader = self.new_loader(Manner { merge: false, serve, keep_expired: true });
-        let mut reader = Reader::new(file, self.read_options(size));
+        let mut loader = self.new_loader(Manner { merge: false, serve, keep_expired: true, tell_expired: false });
+        let mut reader = Reader::new(file, self.read_options(Some(size)));
         match loader.run(self, &mut reader) {
             Ok(()) => {
                 self.tell_loaded(&loader);
@@ -208,16 +235,18 @@ impl Server {
             }
             Err(Stop::Exit) => Err(Stop::Exit),
             Err(stop) => {
-                stop.report(path, &reader);
+                stop.report(Some(path), &reader);
                 Err(Stop::Reported)
             }
         }
     }
 
-    fn new_loader(&self, manner: Manner) -> Loader {
+    pub(super) fn new_loader(&self, manner: Manner) -> Loader {
         let serve_every = self.config.loading_process_events_interval_bytes.max(1);
         Loader {
             manner,
+            spare: None,
+            stream: StreamFields::default(),
             now: self.clock.now(),
             db: 0,
             loaded: 0,
@@ -229,10 +258,10 @@ impl Server {
         }
     }
 
-    fn read_options(&self, size: u64) -> ReadOptions {
+    pub(super) fn read_options(&self, size: Option<u64>) -> ReadOptions {
         ReadOptions {
             checksum: self.config.rdbchecksum && self.ks.settings.checksums,
-            limit: Some(size),
+            limit: size,
             limits: self.ks.settings.limits,
             ..ReadOptions::default()
         }
@@ -241,7 +270,9 @@ impl Server {
     /// Ends the state of loading, however far it came.
     pub(super) fn abandon_loading(&mut self) {
         self.persistence.loading = None;
+        self.persistence.async_loading = false;
         self.exec.set_alarm(Alarm::LOADING, false);
+        self.exec.set_alarm(Alarm::ASYNC_LOADING, false);
         self.clock.refresh();
     }
 
@@ -271,7 +302,7 @@ impl Server {
         self.exec.set_alarm(Alarm::LOADING, true);
     }
 
-    fn end_loading(&mut self, loader: &Loader) {
+    pub(super) fn end_loading(&mut self, loader: &Loader) {
         self.tell_loaded(loader);
         self.abandon_loading();
     }
@@ -299,8 +330,9 @@ impl Server {
 }
 
 impl Loader {
-    fn run(&mut self, srv: &mut Server, reader: &mut Reader<File>) -> Result<(), Stop> {
+    pub(super) fn run<R: Read>(&mut self, srv: &mut Server, reader: &mut Reader<R>) -> Result<(), Stop> {
         reader.header()?;
+        let databases = srv.ks.dbs.len();
         loop {
             match reader.next_item()? {
                 Item::Entry(entry) => {
@@ -309,16 +341,15 @@ impl Loader {
                     }
                     self.delay.pause();
                 }
-                Item::Aux { name, value } => aux(srv, name, value),
-                Item::SelectDb(id) if id < srv.ks.dbs.len() as u64 => self.db = id as usize,
+                Item::Aux { name, value } => self.aux(srv, name, value),
+                Item::SelectDb(id) if id < databases as u64 => self.db = id as usize,
                 Item::SelectDb(_) => {
                     return Err(Stop::Unfit(format!(
-                        "FATAL: Data file was created with a Redis server configured to handle more than {} \
-                         databases. Exiting",
-                        srv.ks.dbs.len()
+                        "FATAL: Data file was created with a Redis server configured to handle more than {databases} \
+                         databases. Exiting"
                     )));
                 }
-                Item::ResizeDb { keys, .. } => srv.ks.dbs[self.db].entries.reserve(keys as usize),
+                Item::ResizeDb { keys, .. } => self.target(srv).entries.reserve(keys as usize),
                 Item::EmptyKey { key } => {
                     self.empty += 1;
                     log::warn!("Loading the RDB, skipping empty key: {}", key.escape_ascii());
@@ -352,11 +383,41 @@ impl Loader {
         }
     }
 
+    /// What the file told of the stream, if a stream can be continued from it.
+    pub fn saved(&self) -> Option<Saved> {
+        let StreamFields { id, offset, db } = &self.stream;
+        Saved::parse(id.as_deref(), offset.as_deref(), db.as_deref())
+    }
+
+    /// The database that the stream has selected where the file ends.
+    pub fn stream_db(&self) -> Option<u32> {
+        self.stream.db.as_deref().and_then(num::parse_u64).and_then(|db| u32::try_from(db).ok())
+    }
+
+    /// The database that is being filled.
+    #[inline]
+    fn target<'s>(&'s mut self, srv: &'s mut Server) -> &'s mut Db {
+        match &mut self.spare {
+            Some(spare) => &mut spare[self.db],
+            None => &mut srv.ks.dbs[self.db],
+        }
+    }
+
+    fn note_expired(&mut self, srv: &mut Server, key: &[u8]) {
+        self.expired += 1;
+        if self.manner.tell_expired {
+            let name: &[u8] = if srv.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            let mut ops = Ops::default();
+            ops.push(DbId(self.db as u32), Targets::REPLICAS, [name, key].into_iter());
+            srv.feed_replicas(&ops, Wrap::Never);
+        }
+    }
+
     /// Puts an entry into its database. Some: the key was there already, and may not be.
     #[inline]
     fn take_in(&mut self, srv: &mut Server, entry: Entry<'_>) -> Option<Vec<u8>> {
         if !self.manner.keep_expired && entry.expire.is_some_and(|at| at < self.now) {
-            self.expired += 1;
+            self.note_expired(srv, entry.key);
             return None;
         }
         let access = match (entry.frequency, entry.idle) {
@@ -372,8 +433,9 @@ impl Loader {
         };
         let expire = entry.expire.map_or(Expire::Clear, Expire::At);
         self.loaded += 1;
-        let db = &mut srv.ks.dbs[self.db];
-        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, self.now) {
+        let now = self.now;
+        let db = self.target(srv);
+        match db.set(db.entries.hash(entry.key), entry.key, value, expire, |_| access, now) {
             Met::Nothing => None,
             Met::Live(_) | Met::Overdue(_) if self.manner.merge => None,
             Met::Live(_) | Met::Overdue(_) => Some(entry.key.to_vec()),
@@ -390,29 +452,34 @@ impl Loader {
     }
 }
 
-/// What a file says about its making.
-fn aux(srv: &mut Server, name: &[u8], value: &[u8]) {
-    let number = || num::parse_i64(value).unwrap_or(0);
-    match name {
-        // Fields for people begin so.
-        [b'%', ..] => log::info!("RDB '{}': {}", name.escape_ascii(), value.escape_ascii()),
-        b"redis-ver" | b"valkey-ver" => log::info!("Loading RDB produced by version {}", value.escape_ascii()),
-        b"ctime" => log::info!("RDB age {} seconds", (srv.clock.now().secs() - number()).max(0)),
-        b"used-mem" => {
-            let bytes = number().max(0);
-            log::info!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1 << 20) as f64);
-            if let Some(loading) = &mut srv.persistence.loading {
-                loading.loading_rdb_used_mem = bytes as u64;
+impl Loader {
+    /// What a file says about its making.
+    fn aux(&mut self, srv: &mut Server, name: &[u8], value: &[u8]) {
+        let number = || num::parse_i64(value).unwrap_or(0);
+        match name {
+            // Fields for people begin so.
+            [b'%', ..] => log::info!("RDB '{}': {}", name.escape_ascii(), value.escape_ascii()),
+            b"redis-ver" | b"valkey-ver" => log::info!("Loading RDB produced by version {}", value.escape_ascii()),
+            b"ctime" => log::info!("RDB age {} seconds", (srv.clock.now().secs() - number()).max(0)),
+            b"used-mem" => {
+                let bytes = number().max(0);
+                log::info!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1 << 20) as f64);
+                if let Some(loading) = &mut srv.persistence.loading {
+                    loading.loading_rdb_used_mem = bytes as u64;
+                }
             }
+            b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
+            b"repl-stream-db" => self.stream.db = Some(value.to_vec()),
+            b"repl-id" => self.stream.id = Some(value.to_vec()),
+            b"repl-offset" => self.stream.offset = Some(value.to_vec()),
+            b"redis-bits" | b"aof-base" => {}
+            _ => log::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
         }
-        b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
-        b"redis-bits" | b"aof-base" | b"repl-stream-db" | b"repl-id" | b"repl-offset" => {}
-        _ => log::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
     }
 }
 
 /// Where and why a file cannot be read, in our words and between the lines that scripts look for.
-fn report_damage(path: &Path, reader: &Reader<File>, error: &RdbError) {
+fn report_damage<R: Read>(file: Option<&Path>, reader: &Reader<R>, error: &RdbError) {
     match &error.kind {
         RdbErrorKind::WrongChecksum { stored, computed } => {
             log::warn!("Wrong RDB checksum expected: ({computed:x}) but got ({stored:x}). Aborting now.");
@@ -435,5 +502,7 @@ fn report_damage(path: &Path, reader: &Reader<File>, error: &RdbError) {
         }
         log::warn!("[additional info] Reading type {code} ({})", type_name(code).unwrap_or("unknown"));
     }
-    log::warn!("The file {} was not changed.", path.display());
+    if let Some(path) = file {
+        log::warn!("The file {} was not changed.", path.display());
+    }
 }

@@ -1,7 +1,8 @@
 //! Snapshots: when they are made, by whom, and what became of them.
 //!
 //! *Duty:* the state of saving and loading ([`Persistence`]), save points, the alarm that stops writes after a failed
-//! snapshot. `rdb` writes a file, `child` has it written in the background, `load` reads it at start.
+//! snapshot. `rdb` writes a file, `child` has it written in the background, `load` reads it at start, `sync` what a
+//! master sends.
 //! *Does not know:* the format, which is the crate's `rdb`; how to fork, which is `sys::fork`'s.
 //! *Invariants:* at most one child saves at a time, and while it lives the tables are left alone as far as possible;
 //! a file under its final name is always whole; nothing is saved while loading, as what is in memory is only a part.
@@ -12,9 +13,11 @@ mod bgsave;
 mod child;
 mod load;
 mod rdb;
+pub(in crate::server) mod sync;
 
 pub use child::{Purpose, SavingChild};
 pub use load::Loading;
+pub(in crate::server) use rdb::{create, reason};
 
 use super::Server;
 use super::gates::Alarm;
@@ -57,6 +60,8 @@ pub struct Persistence {
     pub latest_fork_usec: u64,
     /// Progress of a load that is under way.
     pub loading: Option<Loading>,
+    /// It fills spare databases, and those that are there are served meanwhile.
+    pub async_loading: bool,
     /// The append only file.
     pub aof: aof::Aof,
 }
@@ -81,12 +86,13 @@ impl Persistence {
             rdb_last_load_keys_loaded: 0,
             latest_fork_usec: 0,
             loading: None,
+            async_loading: false,
             aof: aof::Aof::default(),
         }
     }
 
     pub fn rdb_bgsave_in_progress(&self) -> bool {
-        matches!(&self.child, Some(child) if matches!(child.purpose, Purpose::Snapshot { .. }))
+        matches!(&self.child, Some(child) if !matches!(child.purpose, Purpose::Rewrite(_)))
     }
 
     pub fn aof_rewrite_in_progress(&self) -> bool {

@@ -17,7 +17,8 @@ use nix::errno::Errno;
 use crate::base::millis::Millis;
 use crate::base::rng::Rng;
 use crate::keyspace::{EntryRef, Keyspace};
-use crate::rdb::{Access, AuxFields, WriteOptions, Writer};
+use crate::rdb::{Access, AuxFields, ReplicationAux, WriteOptions, Writer};
+use crate::repl::Saved;
 use crate::server::Server;
 use crate::server::version::REDIS_VERSION;
 use crate::sys::{clock, files, signals};
@@ -54,6 +55,8 @@ pub(super) struct Snapshot<'a> {
     /// `aof-timestamp-enabled`.
     pub annotate: bool,
     base: Base,
+    /// Where in the replication stream it stands.
+    saved: Option<Saved>,
 }
 
 /// What the base of an append only file is.
@@ -88,6 +91,7 @@ impl<'a> Snapshot<'a> {
             sync_every: if config.rdb_save_incremental_fsync { SYNC_EVERY } else { 0 },
             created: Millis(clock::wall_us() / 1000),
             used_memory: srv.used_memory() as u64,
+            saved: srv.stands_at(),
             sync_base: config.aof_rewrite_incremental_fsync,
             annotate: config.aof_timestamp_enabled,
             base: match config.aof_use_rdb_preamble {
@@ -143,18 +147,48 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Writes it for replicas, between a line that announces `mark` and the mark itself.
+    pub fn write_marked(
+        &self,
+        out: &mut File,
+        mark: &[u8],
+        exclude_data: bool,
+        mut progress: impl FnMut(u64),
+    ) -> io::Result<()> {
+        out.write_all(&[b"$EOF:", mark, b"\r\n"].concat())?;
+        self.write_to(&mut *out, false, exclude_data, &mut progress)?;
+        out.write_all(mark)
+    }
+
     fn write_items(&self, file: File, aof_base: bool, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
         let sink = Sink::new(file, self.sync_every);
+        Ok(self.write_to(sink, aof_base, false, progress)?.file)
+    }
+
+    fn write_to<W: Write>(
+        &self,
+        sink: W,
+        aof_base: bool,
+        exclude_data: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<W> {
         let mut writer = Writer::new(sink, self.options);
+        let saved = self.saved.as_ref().filter(|_| !aof_base);
+        let replication = saved.map(|saved| ReplicationAux {
+            stream_db: i64::from(saved.stream_db),
+            id: saved.id.as_str(),
+            offset: saved.offset as i64,
+        });
         writer.aux_fields(&AuxFields {
             redis_version: REDIS_VERSION,
             created: self.created,
             used_memory: self.used_memory,
-            replication: None,
+            replication,
             aof_base,
         })?;
         let mut delay = KeyDelay::new(self.key_delay);
-        for (id, db) in self.ks.dbs.iter().enumerate() {
+        let dbs = if exclude_data { &[] } else { &self.ks.dbs[..] };
+        for (id, db) in dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64, db.volatile() as u64)?;
             for entry in db.entries.iter() {
                 writer.entry(entry.key(), entry.view(), entry.expires_at(), self.access_of(entry))?;
@@ -165,8 +199,7 @@ impl<'a> Snapshot<'a> {
             }
         }
         progress(writer.progress().keys);
-        let (sink, _) = writer.finish()?;
-        Ok(sink.file)
+        Ok(writer.finish()?.0)
     }
 
     fn access_of(&self, entry: EntryRef<'_>) -> Option<Access> {
@@ -181,7 +214,7 @@ impl<'a> Snapshot<'a> {
 
 /// Makes the temporary file. What stands in its place was left behind by a process of the same id; a link that
 /// somebody put there goes away, and what it points at stays as it is.
-pub(super) fn create(temp: &Path) -> io::Result<File> {
+pub(in crate::server) fn create(temp: &Path) -> io::Result<File> {
     match files::create_new_private(temp) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             std::fs::remove_file(temp)?;
@@ -297,7 +330,7 @@ fn name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 /// The system's words for an error, as C prints them.
-pub(super) fn reason(error: &io::Error) -> String {
+pub(in crate::server) fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => Errno::from_raw(code).desc().to_owned(),
         None => error.to_string(),
@@ -306,11 +339,16 @@ pub(super) fn reason(error: &io::Error) -> String {
 
 impl Server {
     /// `dir`.
-    pub(super) fn data_folder(&self) -> PathBuf {
+    pub(in crate::server) fn data_folder(&self) -> PathBuf {
         match self.config.dir.as_str() {
             "" => PathBuf::from("."),
             dir => PathBuf::from(dir),
         }
+    }
+
+    /// Where snapshots are.
+    pub(in crate::server) fn snapshot_path(&self) -> PathBuf {
+        self.data_folder().join(&self.config.dbfilename)
     }
 
     /// The temporary file of the process `pid`.

@@ -115,8 +115,10 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     if notify {
         tell_manager("STATUS=Loading the data set\n");
     }
+    srv.replication.expect_role(srv.config.replicaof.is_some());
     srv.load_at_start()?;
     bind_processors(&srv.config);
+    srv.follow_configured_master();
     says::ready(&srv);
     if notify {
         tell_manager("STATUS=Ready to accept connections\nREADY=1\n");

@@ -41,7 +41,7 @@ pub fn build(
     let mut registry = Registry::new();
     rename_commands(&config, &mut registry)?;
     let identity = crate::server::identity::Identity::new(argv, file, &clock, &mut rng);
-    let replication = Replication::new(RunId::random(&mut rng), config.repl_backlog_size as u64, clock.now());
+    let replication = Replication::new(RunId::random(&mut rng), config.repl_backlog_size, clock.now());
     let persistence = crate::server::persistence::Persistence::new(clock.now());
     let mut ks = Keyspace::new(config.databases as usize, rng.next_u64());
     ks.access.tick(clock.now());

@@ -16,7 +16,6 @@ use crate::sys::{kernel, log as server_log};
 /// Refuses a configuration that promises what is not built: a server that silently did without would lose data.
 pub fn not_built(config: &Config) -> Result<(), Refusal> {
     let asked = [
-        (config.replicaof.is_some(), "replicaof: replication"),
         (config.cluster_enabled, "cluster-enabled yes: cluster mode"),
         (config.tls_port != 0, "tls-port: TLS"),
         (!config.aclfile.is_empty() || !config.user.is_empty(), "user, aclfile: access control lists"),

@@ -141,9 +141,12 @@ impl Server {
     pub fn drop_state(&mut self, slot: usize) {
         self.drop_blocked(slot);
         self.drop_postponed(slot);
+        self.drop_ack_wait(slot);
+        self.drop_asker(slot);
         self.drop_subscriptions(slot);
         self.drop_tracking(slot);
         self.stop_monitor(slot);
+        self.drop_replica(slot);
         self.unwatch(slot);
     }
 }

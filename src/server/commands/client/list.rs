@@ -106,6 +106,8 @@ fn address(srv: &Server, client: &Client, address: Option<SocketAddr>) -> String
 
 fn flag_letters(client: &Client) -> String {
     let letters = [
+        (ClientFlags::REPLICA, 'S'),
+        (ClientFlags::MASTER, 'M'),
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::SUBSCRIBED, 'P'),
         (ClientFlags::MULTI, 'x'),
@@ -144,6 +146,7 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
     let client = &srv.clients[slot];
     let memory = memory(srv, slot, call);
     let (obl, oll, omem) = (memory.unsent.min(FIXED_OUTPUT), client.output_blocks(), client.listed_output());
+    let omem = omem + srv.stream_kept_for(slot).unwrap_or(0) as usize;
     let names = client.names.as_deref();
     let lib = |name: Option<&Vec<u8>>| String::from_utf8_lossy(name.map_or(b"", |n| n)).into_owned();
     let subscriptions = client.subscriptions.as_ref();

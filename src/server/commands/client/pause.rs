@@ -11,7 +11,7 @@ use crate::command::help::unknown_or_misused;
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::commands::ServerCommand;
-use crate::server::pause::Scope;
+use crate::server::pause::{Sake, Scope};
 
 pub const PAUSE: ServerCommand = row(
     pause,
@@ -35,7 +35,7 @@ fn pause(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         _ => return Err(unknown_or_misused(call)),
     };
     let until = end_of(call.arg(2), call.now)?;
-    srv.pause_clients(scope, until);
+    srv.pause_clients(Sake::Command, scope, until);
     call.reply.ok();
     Ok(())
 }
@@ -52,7 +52,7 @@ fn end_of(timeout: &[u8], now: Millis) -> Result<Millis, CmdError> {
 
 pub const UNPAUSE: ServerCommand = row(
     |srv, call| {
-        srv.unpause_clients();
+        srv.unpause_clients(Sake::Command);
         call.reply.ok();
         Ok(())
     },

@@ -81,15 +81,18 @@ impl Increment {
         let size = file.metadata()?.len();
         let mut increment = Increment { file, path, size, sync_asked: size, seals: None };
         // A file without sums was written by somebody else, who may come back to it. The next rewrite begins one with.
-        if let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) {
-            let file = open(&seals_path(&increment.path))?;
-            // A record that was cut off would put those behind it in the wrong place.
-            file.set_len(side_bytes)?;
-            // A process that was killed early, or a power failure, may have left none of the header.
-            let pending = if side_bytes == 0 { HEADER.to_vec() } else { Vec::new() };
-            increment.seals = Some(Seals { file, chain, pending, size: side_bytes });
-            increment.write_seals();
-        }
+        let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) else {
+            // Sums that nobody carries on would accuse what is written now.
+            remove_if_there(&seals_path(&increment.path))?;
+            return Ok(increment);
+        };
+        let file = open(&seals_path(&increment.path))?;
+        // A record that was cut off would put those behind it in the wrong place.
+        file.set_len(side_bytes)?;
+        // A process that was killed early, or a power failure, may have left none of the header.
+        let pending = if side_bytes == 0 { HEADER.to_vec() } else { Vec::new() };
+        increment.seals = Some(Seals { file, chain, pending, size: side_bytes });
+        increment.write_seals();
         Ok(increment)
     }
 

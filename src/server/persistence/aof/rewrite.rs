@@ -286,7 +286,7 @@ impl Server {
         let growth = aof.aof_current_size * 100 / aof.aof_base_size.max(1);
         let grown = aof.state == State::On
             && percentage > 0
-            && aof.aof_current_size > min_size as u64
+            && aof.aof_current_size > min_size
             && growth >= 100 + percentage as u64;
         if !aof.aof_rewrite_scheduled && !grown {
             return;

@@ -102,7 +102,8 @@ impl Server {
         Ok(())
     }
 
-    fn stop_aof(&mut self) {
+    /// Also where a master's data set takes the place of what the file tells.
+    pub(in crate::server) fn stop_aof(&mut self) {
         // What the disk does not take has been logged, and is given up with the file.
         let _ = self.finish_aof();
         if self.persistence.aof.state == State::WaitRewrite {
