@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     on_change(&["tls-port", "tls-replication", "tls-cluster", "activedefrag"], refuse_what_is_not_built),
     on_change(&["maxclients"], raise_file_limit),
     on_change(&["dir"], enter_dir),
-    on_change(&["dir", "dbfilename", "save", "file-lock", "port"], lock_files),
+    on_change(&["dir", "dbfilename", "save", "file-lock", "port", "appendonly"], lock_files),
     on_change(&["port"], listen_on_port),
     on_change(&["bind"], listen_on_addresses),
     on_change(&["logfile-max-size"], |srv| startup::open_log(&srv.config)),

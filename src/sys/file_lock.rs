@@ -5,7 +5,8 @@
 //! *Does not know:* what happens then.
 //! *How:* the lock is on a side file, `.dump.rdb.lock` in the same folder, because the data file itself is replaced by
 //! rename with each save. The kernel's lock decides, not the contents: whatever a killed server left there counts for
-//! nothing. The contents only say who holds it.
+//! nothing. The contents only say who holds it, or one of those who do: whoever could do without the file may hold its
+//! lock together with others of the kind ([`Hold::Shared`]), but not together with one that could not.
 //! *Invariants:* the folder's real path is taken, so all ways to name it meet; a holder removes the side file while
 //! it still has the lock, and whoever gets a lock checks that it is on the file that has the name now. A child gives
 //! its copy of the descriptor back at the fork, so the lock ends with the server even if a child still runs.
@@ -30,6 +31,14 @@ pub struct LockInfo {
     pub port: u16,
     /// The configuration file; empty when there is none.
     pub config: String,
+}
+
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Alone,
+    /// Together with others that hold it so.
+    Shared,
 }
 
 #[derive(Debug)]
@@ -62,6 +71,7 @@ impl std::error::Error for LockError {}
 pub struct FileLock {
     file: File,
     path: PathBuf,
+    hold: Hold,
 }
 
 /// Descriptors that a child must close. A handful: RDB, AOF, nodes.conf.
@@ -69,12 +79,12 @@ static HELD: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
 
 impl FileLock {
     /// Takes the lock of a data file, which need not exist; its folder must.
-    pub fn acquire(data_file: &Path, info: &LockInfo) -> Result<FileLock, LockError> {
+    pub fn acquire(data_file: &Path, hold: Hold, info: &LockInfo) -> Result<FileLock, LockError> {
         let io_error = |error, lock_file: &Path| LockError::Io { error, lock_file: lock_file.to_path_buf() };
         let path = side_file(data_file).map_err(|error| io_error(error, data_file))?;
         loop {
             let mut file = open(&path).map_err(|error| io_error(error, &path))?;
-            match try_lock(&file) {
+            match try_lock(&file, hold) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     return Err(LockError::Held { holder: read_info(&mut file), lock_file: path });
                 }
@@ -83,13 +93,27 @@ impl FileLock {
                 // name, while somebody else may be locking a new one.
                 Ok(()) if !has_name(&file, &path) => {}
                 Ok(()) => {
-                    let mut lock = FileLock { file, path };
+                    let mut lock = FileLock { file, path, hold };
                     remember(lock.file.as_raw_fd());
                     lock.update(info).map_err(|error| io_error(error, &lock.path))?;
                     return Ok(lock);
                 }
             }
         }
+    }
+
+    /// Holds the lock in another way from now on.
+    pub fn change(&mut self, hold: Hold) -> Result<(), LockError> {
+        if hold == self.hold {
+            return Ok(());
+        }
+        if try_lock(&self.file, hold).is_err() {
+            // A change that fails has given the lock back. Those who share it let nobody else in meanwhile.
+            let _ = try_lock(&self.file, self.hold);
+            return Err(LockError::Held { holder: None, lock_file: self.path.clone() });
+        }
+        self.hold = hold;
+        Ok(())
     }
 
     /// The side file that stands for a data file.
@@ -113,8 +137,10 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // In this order: while the name is there, the lock is.
-        let _ = std::fs::remove_file(&self.path);
+        // In this order: while the name is there, the lock is. Whoever shares it leaves the name to the others.
+        if try_lock(&self.file, Hold::Alone).is_ok() {
+            let _ = std::fs::remove_file(&self.path);
+        }
         forget(self.file.as_raw_fd());
     }
 }
@@ -155,9 +181,13 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
 }
 
-fn try_lock(file: &File) -> io::Result<()> {
+fn try_lock(file: &File, hold: Hold) -> io::Result<()> {
+    let kind = match hold {
+        Hold::Alone => libc::LOCK_EX,
+        Hold::Shared => libc::LOCK_SH,
+    };
     // SAFETY: the descriptor is open.
-    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+    match unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -201,24 +231,42 @@ mod tests {
     fn a_second_one_is_refused_and_told_who_has_it() {
         let dir = temp_dir("held");
         let first = info(6379, "/etc/redis/my redis.conf");
-        let mut lock = FileLock::acquire(&dir.join("dump.rdb"), &first).unwrap();
+        let mut lock = FileLock::acquire(&dir.join("dump.rdb"), Hold::Alone, &first).unwrap();
         assert_eq!(lock.path().metadata().unwrap().mode() & 0o777, 0o600);
 
         // Another way to write the same folder.
         let other_way = dir.join("..").join(dir.file_name().unwrap()).join("dump.rdb");
-        let error = FileLock::acquire(&other_way, &info(6380, "")).unwrap_err();
+        let error = FileLock::acquire(&other_way, Hold::Alone, &info(6380, "")).unwrap_err();
         let pid = std::process::id();
         let text = format!("held by process {pid}, port 6379, configured by /etc/redis/my redis.conf");
         assert_eq!(error.to_string(), text);
 
         lock.update(&info(7, "")).unwrap();
-        let error = FileLock::acquire(&other_way, &info(6380, "")).unwrap_err();
+        let error = FileLock::acquire(&other_way, Hold::Alone, &info(6380, "")).unwrap_err();
         assert_eq!(error.to_string(), format!("held by process {pid}, port 7"));
 
-        let neighbour = FileLock::acquire(&dir.join("dump-6380.rdb"), &info(6380, "")).unwrap();
+        let neighbour = FileLock::acquire(&dir.join("dump-6380.rdb"), Hold::Alone, &info(6380, "")).unwrap();
         drop((lock, neighbour));
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "nothing stays behind");
-        FileLock::acquire(&dir.join("dump.rdb"), &first).unwrap();
+        FileLock::acquire(&dir.join("dump.rdb"), Hold::Alone, &first).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn those_who_could_do_without_it_share_it() {
+        let dir = temp_dir("shared");
+        let data = dir.join("dump.rdb");
+        let mut first = FileLock::acquire(&data, Hold::Shared, &info(1, "")).unwrap();
+        let second = FileLock::acquire(&data, Hold::Shared, &info(2, "")).unwrap();
+        assert!(FileLock::acquire(&data, Hold::Alone, &info(3, "")).is_err());
+        assert!(first.change(Hold::Alone).is_err());
+        drop(second);
+        assert!(first.path().exists(), "it is still held");
+        first.change(Hold::Alone).unwrap();
+        assert!(FileLock::acquire(&data, Hold::Shared, &info(3, "")).is_err());
+        let path = first.path().to_owned();
+        drop(first);
+        assert!(!path.exists());
         std::fs::remove_dir_all(dir).unwrap();
     }
 
@@ -228,7 +276,7 @@ mod tests {
         let data = dir.join("dump.rdb");
         let (mut grandchild, mut tell) = report_pipe().unwrap();
         let code = in_child(|| {
-            let _lock = FileLock::acquire(&data, &info(6379, "")).unwrap();
+            let _lock = FileLock::acquire(&data, Hold::Alone, &info(6379, "")).unwrap();
             let saver = fork_child(|| {
                 std::thread::sleep(std::time::Duration::from_secs(60));
                 0
@@ -244,7 +292,7 @@ mod tests {
         // The saver closes its copy at its start, which may be a moment away.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let lock = loop {
-            match FileLock::acquire(&data, &info(6380, "")) {
+            match FileLock::acquire(&data, Hold::Alone, &info(6380, "")) {
                 Ok(lock) => break lock,
                 Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
             }
@@ -258,9 +306,9 @@ mod tests {
     fn a_saving_child_does_not_give_the_lock_back() {
         let dir = temp_dir("child");
         let data = dir.join("dump.rdb");
-        let lock = FileLock::acquire(&data, &info(6379, "")).unwrap();
+        let lock = FileLock::acquire(&data, Hold::Alone, &info(6379, "")).unwrap();
         wait(fork_child(|| 0).unwrap());
-        assert!(matches!(FileLock::acquire(&data, &info(6380, "")), Err(LockError::Held { .. })));
+        assert!(matches!(FileLock::acquire(&data, Hold::Alone, &info(6380, "")), Err(LockError::Held { .. })));
         drop(lock);
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -273,7 +321,7 @@ mod tests {
             .map(|_| {
                 fork_child(|| {
                     for _ in 0..300 {
-                        let Ok(lock) = FileLock::acquire(&data, &info(1, "")) else {
+                        let Ok(lock) = FileLock::acquire(&data, Hold::Alone, &info(1, "")) else {
                             continue;
                         };
                         // Two holders at once would meet here.
@@ -296,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error_of_its_own() {
-        let error = FileLock::acquire(Path::new("/nonexistent/dump.rdb"), &info(1, "")).unwrap_err();
+        let error = FileLock::acquire(Path::new("/nonexistent/dump.rdb"), Hold::Alone, &info(1, "")).unwrap_err();
         assert!(matches!(error, LockError::Io { .. }), "{error}");
     }
 }

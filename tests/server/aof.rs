@@ -196,3 +196,18 @@ fn it_is_switched_on_and_off_while_the_server_runs() {
     let server = start(kill(server), ON);
     assert_eq!(server.client().ask(&["EXISTS", "before", "after", "unheard"]), Reply::Int(2));
 }
+
+#[test]
+fn two_servers_do_not_write_one_append_only_file() {
+    let server = start(Folder::new(), ON);
+    let dir = server.folder.path().to_str().unwrap().to_owned();
+    let other = Folder::new();
+    let refused = run(&other, &["--dir", &dir, "--appendonly", "yes", "--save", "", "--port", "0"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.output.contains("Another running instance writes"), "{}", refused.output);
+    assert!(refused.output.contains("appendfilename"), "{}", refused.output);
+    // Another name, and the same snapshot, which neither of them would load.
+    let config = format!("dir {dir}\nsave 3600 1\nappendonly yes\nappendfilename other.aof\n");
+    assert_eq!(start(other, &config).client().ask(&["PING"]), status("PONG"));
+    assert_eq!(server.client().ask(&["CONFIG", "SET", "save", "3600 1"]), status("OK"));
+}

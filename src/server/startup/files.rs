@@ -14,7 +14,7 @@ use crate::config::arguments::CommandLine;
 use crate::config::parse::{self, Include, Loader, Mode};
 use crate::config::{Config, Finding, check, finding, fix, repair};
 use crate::server::version::REDIS_VERSION;
-use crate::sys::file_lock::{FileLock, LockError, LockInfo};
+use crate::sys::file_lock::{FileLock, Hold, LockError, LockInfo};
 use crate::sys::files::replace_file;
 use crate::sys::{kernel, process};
 
@@ -161,9 +161,18 @@ pub fn enter_dir(config: &mut Config) -> Result<(), Refusal> {
 /// Locks every file that this instance would write, so that a second one cannot overwrite it. Of `held`, what is still
 /// needed stays, and the rest goes when all that is new is had: a refusal leaves everything as it was.
 pub fn lock_data(config: &Config, file: Option<&Path>, held: &mut Vec<FileLock>) -> Result<(), Refusal> {
+    let dir = Path::new(&config.dir);
     let mut wanted = Vec::new();
+    if config.file_lock && config.appendonly {
+        let folder = dir.join(&config.appenddirname);
+        // Whoever cannot make it cannot lock in it either, and hears why then.
+        let _ = std::fs::create_dir(&folder);
+        wanted.push((folder, config.appendfilename.as_str(), "appendfilename", Hold::Alone));
+    }
     if config.file_lock && !config.save.is_empty() {
-        wanted.push((config.dbfilename.as_str(), "dbfilename"));
+        // With an append only file the snapshot is not what the next start loads.
+        let hold = if config.appendonly { Hold::Shared } else { Hold::Alone };
+        wanted.push((dir.to_owned(), config.dbfilename.as_str(), "dbfilename", hold));
     }
     let info = LockInfo {
         pid: std::process::id() as i32,
@@ -171,13 +180,15 @@ pub fn lock_data(config: &Config, file: Option<&Path>, held: &mut Vec<FileLock>)
         config: file.map(|f| f.display().to_string()).unwrap_or_default(),
     };
     let (mut fresh, mut kept) = (Vec::new(), Vec::new());
-    for (name, directive) in wanted {
-        let data = Path::new(&config.dir).join(name);
+    for (folder, name, directive, hold) in wanted {
+        let data = folder.join(name);
         let side = FileLock::path_for(&data).map_err(|error| format!("Can't lock {}: {error}", data.display()))?;
-        if held.iter().any(|lock| lock.path() == side) {
+        if let Some(lock) = held.iter_mut().find(|lock| lock.path() == side) {
+            lock.change(hold).map_err(|error| refusal(config, &data, (name, directive), file, &error))?;
             kept.push(side);
         } else {
-            fresh.push(lock_one(config, &data, (name, directive), file, &info)?);
+            let lock = FileLock::acquire(&data, hold, &info);
+            fresh.push(lock.map_err(|error| refusal(config, &data, (name, directive), file, &error))?);
         }
     }
     held.retain(|lock| kept.iter().any(|side| lock.path() == side));
@@ -188,15 +199,15 @@ pub fn lock_data(config: &Config, file: Option<&Path>, held: &mut Vec<FileLock>)
     Ok(())
 }
 
-/// The lock of one data file; the refusal names who holds it and what to change.
-fn lock_one(
+/// Why a data file cannot be had: names who holds it and what to change.
+fn refusal(
     config: &Config,
     data: &Path,
     (name, directive): (&str, &str),
     file: Option<&Path>,
-    info: &LockInfo,
-) -> Result<FileLock, Refusal> {
-    FileLock::acquire(data, info).map_err(|error| match &error {
+    error: &LockError,
+) -> Refusal {
+    match error {
         LockError::Held { .. } => format!(
             "Another running instance writes {} ({error}). Change '{directive} {name}' or 'dir {}' in {} so that each \
              instance has its own files, or set 'file-lock no' if they may overwrite each other.",
@@ -205,7 +216,7 @@ fn lock_one(
             file.map_or_else(|| "the arguments".to_owned(), |f| f.display().to_string()),
         ),
         LockError::Io { .. } => format!("Can't lock {}: {error}", data.display()),
-    })
+    }
 }
 
 /// Whether standard output is a terminal, where a person looks.
