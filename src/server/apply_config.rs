@@ -248,9 +248,11 @@ impl Server {
 
 /// Which of `oom-score-adj-values` is for what.
 const OOM_MASTER: usize = 0;
+const OOM_REPLICA: usize = 1;
 pub const OOM_CHILD: usize = 2;
 
-fn set_oom_score(srv: &mut Server) -> Result<(), String> {
+/// By the directives and by the role.
+pub(super) fn set_oom_score(srv: &mut Server) -> Result<(), String> {
     let is_on = srv.config.oom_score_adj != OomScoreAdj::No;
     let score = match srv.identity.oom_score_before {
         None if !is_on => return Ok(()),
@@ -260,7 +262,7 @@ fn set_oom_score(srv: &mut Server) -> Result<(), String> {
         }
         before => {
             srv.identity.oom_score_before = Some(before.unwrap_or_else(fork::oom_score_adj));
-            srv.oom_score(OOM_MASTER)
+            srv.oom_score(if srv.replication.is_replica() { OOM_REPLICA } else { OOM_MASTER })
         }
     };
     fork::set_oom_score_adj(score).map_err(|error| {

@@ -22,6 +22,7 @@ use crate::repl::ids::Standing;
 use crate::repl::replica::{Address, Lost, Settings};
 use crate::repl::{Action, Level, LogLine, MasterLink, Resume, Saved, Start};
 use crate::server::Server;
+use crate::server::apply_config::set_oom_score;
 use crate::server::blocking::Unblock;
 use crate::server::client::Flags;
 use crate::server::gates::Alarm;
@@ -129,6 +130,8 @@ impl Server {
     /// Brings everything that depends on the role in line with it.
     pub fn role_changed(&mut self) {
         self.replication.replica = self.replication.follow.is_some();
+        // A refusal has been logged, and is no reason not to change the role.
+        let _ = set_oom_score(self);
         if !self.replication.replica {
             self.replication.own.clear();
         }
