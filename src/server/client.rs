@@ -330,8 +330,9 @@ impl Server {
                 self.stats.net_input_bytes += n as u64;
                 let more = n == buffer.len() || client.flags.has(Flags::READ_CLOSED);
                 self.consume(slot, &mut buffer[..n]);
-                // A short read may have opened a closed TCP window: the rest of a large bulk is there at once.
-                if self.wants_big_read(slot) {
+                // A short read may have opened a closed TCP window: the rest of a large bulk is there at once. But a
+                // mere promise of one reserves nothing.
+                if (more || n >= BIG_REST) && self.wants_big_read(slot) {
                     self.read_big(slot);
                 } else if more {
                     self.clients.read_again(slot);

@@ -45,9 +45,9 @@ fn a_value_that_cannot_take_effect_leaves_the_old_ones() {
     let text = refusal("bind", "Failed to bind to specified addresses.");
     assert_eq!(set(&mut client, &["bind", "192.0.2.1"]), text);
     assert_eq!(server.client().ask(&["ECHO", "still here"]), bulk("still here"));
-    let text = refusal("appendonly", "The append only file is not part of this release yet");
-    assert_eq!(set(&mut client, &["appendonly", "yes"]), text);
-    assert_eq!(client.config("appendonly"), "no");
+    let text = refusal("tls-port", "TLS is not part of this release yet");
+    assert_eq!(set(&mut client, &["tls-port", "1"]), text);
+    assert_eq!(client.config("tls-port"), "0");
 }
 
 #[test]
