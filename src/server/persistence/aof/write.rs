@@ -180,7 +180,8 @@ impl Server {
     /// Part of cron: what waits for time to pass.
     pub(in crate::server) fn aof_cron(&mut self) {
         if self.persistence.aof.state == State::Off {
-            return;
+            // BGREWRITEAOF may have been put off all the same.
+            return self.rewrite_if_due();
         }
         let fsync = self.bio.fsync_state();
         let aof = &mut self.persistence.aof;
