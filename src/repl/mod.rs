@@ -16,6 +16,8 @@ pub mod ids;
 pub mod master;
 pub mod replica;
 
+use crate::resp::encode;
+
 pub use backlog::{Backlog, Cursor, Memory};
 pub use failover::{Failover, FailoverAction, FailoverFacts};
 pub use ids::{Decision, Ids, Refusal, Request, Saved};
@@ -53,12 +55,8 @@ impl LogLine {
 
 /// A command as the wire has it.
 pub fn command(args: &[&[u8]]) -> Vec<u8> {
-    let mut out = format!("*{}\r\n", args.len()).into_bytes();
-    for arg in args {
-        out.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
-    }
+    let mut out = Vec::new();
+    encode::request(&mut out, args.iter().copied());
     out
 }
 

@@ -123,7 +123,10 @@ const RULES: &[Rule] = &[
         srv.remove_history();
         Ok(())
     }),
-    on_change(&["appendfsync"], Server::follow_appendfsync),
+    on_change(&["appendfsync"], |srv| {
+        srv.refresh_wants();
+        Ok(())
+    }),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 

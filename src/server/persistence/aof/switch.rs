@@ -96,12 +96,6 @@ impl Server {
         Ok(())
     }
 
-    /// CONFIG SET appendfsync.
-    pub(in crate::server) fn follow_appendfsync(&mut self) -> Result<(), String> {
-        self.refresh_wants();
-        Ok(())
-    }
-
     /// Also where a master's data set takes the place of what the file tells.
     pub(in crate::server) fn stop_aof(&mut self) {
         // What the disk does not take has been logged, and is given up with the file.

@@ -15,7 +15,7 @@ use crate::server::Server;
 use crate::server::client::Flags;
 use crate::server::observation::latency;
 use crate::sys::bio::{Job, Kind};
-use crate::sys::clock;
+use crate::sys::clock::{ticks, ticks_to_ns};
 
 /// Seconds between two lines about errors.
 const ERROR_LOG_EVERY: i64 = 30;
@@ -73,10 +73,10 @@ impl Server {
         if aof.flush_sleep_us > 0 {
             std::thread::sleep(std::time::Duration::from_micros(aof.flush_sleep_us));
         }
-        let began = clock::monotonic_ns();
+        let began = ticks();
         let Some(increment) = &mut aof.increment else { return false };
         let appended = increment.append(&aof.buffer);
-        let spent_us = (clock::monotonic_ns() - began) / 1000;
+        let spent_us = ticks_to_ns(ticks().wrapping_sub(began)) / 1000;
         aof.postponed_since = 0;
         let written = match &appended {
             Ok(()) => aof.buffer.len(),
@@ -110,7 +110,7 @@ impl Server {
     }
 
     fn sync_now(&mut self) {
-        let began = clock::monotonic_ns();
+        let began = ticks();
         let aof = &mut self.persistence.aof;
         let Some(increment) = &mut aof.increment else { return };
         let synced = increment.sync();
@@ -119,7 +119,7 @@ impl Server {
             Ok(()) => {
                 aof.last_fsync = self.clock.now().secs();
                 aof.synced = aof.fed;
-                self.note_latency(latency::AOF_FSYNC_ALWAYS, (clock::monotonic_ns() - began) / 1000);
+                self.note_latency(latency::AOF_FSYNC_ALWAYS, ticks_to_ns(ticks().wrapping_sub(began)) / 1000);
             }
             Err(error) => self.sync_failed(&error),
         }
