@@ -7,6 +7,9 @@
 //! belongs to one unit, that of the command that runs the script: it is replayed as one, and seen by others at once.
 //! *Counterpart in C Redis:* `scriptRunCtx` and `scriptCall` of `script.c`, `scriptInterrupt`.
 
+pub mod lib;
+pub mod raise;
+
 use crate::resp::{Argv, Proto, ReplyBuf};
 
 /// What a script may do, as it or the command that runs it says.
