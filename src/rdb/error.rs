@@ -64,6 +64,8 @@ pub enum RdbErrorKind {
     /// A collection without elements, where none may be.
     EmptyValue,
     BadModuleData(&'static str),
+    /// A function library as release candidates of 7.0 wrote it.
+    PreReleaseFunction,
     WrongChecksum {
         stored: u64,
         computed: u64,
@@ -106,6 +108,7 @@ impl fmt::Display for RdbErrorKind {
             }
             BadNodeForm(form) => write!(f, "a list node is of the unknown form {form}"),
             EmptyValue => write!(f, "a collection has no elements"),
+            PreReleaseFunction => write!(f, "Pre-release function format not supported."),
             BadModuleData(reason) => write!(f, "data of a module: {reason}"),
             WrongChecksum { stored, computed } => {
                 write!(f, "wrong checksum: the data sums up to {computed:016x}, stored is {stored:016x}")

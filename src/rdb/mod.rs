@@ -67,7 +67,7 @@ mod writer;
 pub use check::{Checked, Failure, Key, Note, Passed, check};
 pub use error::{RdbError, RdbErrorKind};
 pub use format::{Doing, MAX_VERSION, VALKEY_VERSION, VERSION, type_name};
-pub use payload::{PayloadError, dump_payload, parse_payload};
+pub use payload::{FunctionsError, PayloadError, dump_functions, dump_payload, parse_functions, parse_payload};
 pub use reader::{Checksum, Entry, Item, Reader};
 pub use writer::{Access, AuxFields, Progress, ReplicationAux, Writer};
 

@@ -206,7 +206,10 @@ impl<R: Read> Reader<R> {
                     self.source.text()?.store(&mut self.text);
                     return Ok(Item::Function(&self.text));
                 }
-                op::FUNCTION_IN_PARTS => return self.function_in_parts(),
+                op::FUNCTION_IN_PARTS => {
+                    self.doing = Doing::ReadFunction;
+                    return self.source.fail(Kind::PreReleaseFunction);
+                }
                 op::EOF => return self.end(version).map(Item::Eof),
                 code => return self.entry(code),
             }
@@ -295,20 +298,6 @@ impl<R: Read> Reader<R> {
         let _when = self.source.length()?;
         skip::skip_module_data(&mut self.source)?;
         Ok(Item::ModuleAux { module: skip::module_name(id) })
-    }
-
-    /// A library as release candidates of 7.0 wrote it: name, engine, perhaps a description, code.
-    fn function_in_parts(&mut self) -> Result<Item<'_>> {
-        self.doing = Doing::ReadFunction;
-        let (mut name, mut engine, mut code) = (Vec::new(), Vec::new(), Vec::new());
-        self.source.text()?.store(&mut name);
-        self.source.text()?.store(&mut engine);
-        if self.source.length()? != 0 {
-            self.source.skip_text()?;
-        }
-        self.source.text()?.store(&mut code);
-        self.text = [b"#!", &engine[..], b" name=", &name, b"\n", &code].concat();
-        Ok(Item::Function(&self.text))
     }
 
     fn end(&mut self, version: u32) -> Result<Checksum> {
