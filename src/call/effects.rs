@@ -195,6 +195,18 @@ impl Ops {
         self.marks.len()
     }
 
+    /// Lets only these hear of the operations from number `from` on.
+    pub fn restrict(&mut self, from: usize, to: Option<Targets>) {
+        match to {
+            Some(to) => self.marks[from..].iter_mut().for_each(|mark| mark.to = Targets(mark.to.0 & to.0)),
+            None => {
+                let end = from.checked_sub(1).map_or(0, |last| self.marks[last].end);
+                self.marks.truncate(from);
+                self.bytes.truncate(end);
+            }
+        }
+    }
+
     pub fn clear(&mut self) {
         self.marks.clear();
         self.bytes.clear();

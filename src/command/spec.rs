@@ -78,6 +78,10 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
     #[inline]
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 != 0

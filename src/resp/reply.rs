@@ -91,7 +91,16 @@ impl ReplyBuf {
 
     /// An error line; line breaks inside the text become blanks, so that it stays one line.
     pub fn error(&mut self, text: &[u8]) {
-        self.bytes.push(b'-');
+        self.single_line(b'-', text);
+    }
+
+    /// A status line of any text; line breaks inside it become blanks.
+    pub fn status_bytes(&mut self, text: &[u8]) {
+        self.single_line(b'+', text);
+    }
+
+    fn single_line(&mut self, kind: u8, text: &[u8]) {
+        self.bytes.push(kind);
         let at = self.bytes.len();
         self.raw(text);
         for byte in &mut self.bytes[at..] {

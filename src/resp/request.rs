@@ -450,6 +450,12 @@ impl Argv {
         argv
     }
 
+    /// Forgets the arguments, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+    }
+
     pub fn push(&mut self, arg: &[u8]) {
         self.spans.push(Span { at: self.bytes.len() as u32, len: arg.len() as u32 });
         self.bytes.extend_from_slice(arg);

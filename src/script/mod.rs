@@ -1,16 +1,26 @@
-//! The boundary between a script and the server that runs it.
+//! Scripts: a Lua 5.1 state, and the boundary between it and the server that runs it.
 //!
-//! *Duty:* [`Host`], all that an engine can ask of the server: run a command, and let others have a turn when the
-//! script takes long. [`Rights`], what a script declared about itself.
-//! *Does not know:* the server, its clients, the keyspace; which language the script is in.
+//! *Duty:* [`Host`], all that an engine can ask of the server; [`Rights`], what a script may do; the engine itself
+//! ([`ScriptEngine`]), what scripts find around them (`sandbox`, `api`), values on their way in and out (`convert`),
+//! and the scripts that are known (`cache`). *Does not know:* the server, its clients, the keyspace.
 //! *Invariants:* an engine keeps no reference to its host beyond one run. Whatever a script does through its host
 //! belongs to one unit, that of the command that runs the script: it is replayed as one, and seen by others at once.
-//! *Counterpart in C Redis:* `scriptRunCtx` and `scriptCall` of `script.c`, `scriptInterrupt`.
+//! *Counterpart in C Redis:* `script.c`, `script_lua.c`, `eval.c`.
 
+mod api;
+pub mod cache;
+mod convert;
+mod engine;
+mod lend;
 pub mod lib;
 pub mod raise;
+mod sandbox;
 
-use crate::resp::{Argv, Proto, ReplyBuf};
+pub use engine::{Outcome, ScriptEngine};
+pub use mlua::Function;
+
+use crate::call::Args;
+use crate::resp::ReplyBuf;
 
 /// What a script may do, as it or the command that runs it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,9 +41,21 @@ pub enum Verdict {
 
 /// The server, as a script sees it.
 pub trait Host {
-    /// Runs a command. The reply is in the protocol that the script asked for; a refusal is an error reply too.
-    fn call(&mut self, argv: &Argv, proto: Proto) -> ReplyBuf;
+    /// Runs a command. The reply is in the protocol of the buffer; a refusal is an error reply too.
+    fn call(&mut self, args: Args<'_>, reply: &mut ReplyBuf);
 
-    /// The script has run for longer than it should: others are answered for a moment, without waiting for them.
-    fn on_slow(&mut self) -> Verdict;
+    /// Many instructions have run: if that took longer than it should, others are answered for a moment.
+    fn on_tick(&mut self) -> Verdict;
+
+    /// `redis.log`: 0 is debug, 3 a warning.
+    fn log(&mut self, level: u8, text: &[u8]);
+
+    /// Who hears of what the script writes from here on (`redis.set_repl`).
+    fn replicate_to(&mut self, aof: bool, replicas: bool);
+
+    /// Whether the caller may run this command (`redis.acl_check_cmd`); `None`: there is no such command.
+    fn allows(&mut self, args: Args<'_>) -> Option<bool>;
+
+    /// The script answers with this error, which no command has raised.
+    fn note_error(&mut self, message: &[u8]);
 }

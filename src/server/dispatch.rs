@@ -4,7 +4,7 @@
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
 use crate::call::{Args, CmdError, Effects};
-use crate::command::spec::WRITE;
+use crate::command::spec::{MAY_REPLICATE, WRITE};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
@@ -72,7 +72,7 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
         let ends_it = open && srv.registry.row(row).spec.name == "exec";
         let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
         refuse(srv, slot, Some(row), &error, reply);
-    } else if srv.must_wait(slot, row) {
+    } else if srv.must_wait(slot, row, args) {
         return postpone(srv, slot, args);
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);
@@ -192,7 +192,7 @@ impl Server {
     /// Nothing but the role of a replica has raised an alarm, and the command changes nothing.
     #[inline]
     fn only_reads_here(&self, row: RowId) -> bool {
-        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(WRITE)
+        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(WRITE.or(MAY_REPLICATE))
     }
 }
 

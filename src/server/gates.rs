@@ -6,7 +6,8 @@
 
 use crate::call::{Args, CmdError};
 use crate::command::spec::{
-    ALLOW_BUSY, DENYOOM, LOADING, MAY_REPLICATE, NO_ASYNC_LOADING, NO_AUTH, NO_MULTI, READONLY, STALE, Spec, WRITE,
+    ALLOW_BUSY, DENYOOM, Flags as CommandFlags, LOADING, MAY_REPLICATE, NO_ASYNC_LOADING, NO_AUTH, NO_MULTI, READONLY,
+    STALE, Spec, WRITE,
 };
 use crate::resp::Proto;
 use crate::server::Server;
@@ -18,6 +19,8 @@ struct Visitor<'a> {
     srv: &'a Server,
     slot: usize,
     spec: &'static Spec,
+    /// Those of the row, or of the script that is to run.
+    flags: CommandFlags,
     args: Args<'a>,
 }
 
@@ -69,7 +72,7 @@ impl Alarm {
 
 /// Asks all gates.
 pub fn pass(srv: &Server, slot: usize, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
-    let visitor = Visitor { srv, slot, spec: srv.registry.row(row).spec, args };
+    let visitor = Visitor { srv, slot, spec: srv.registry.row(row).spec, flags: srv.flags_of(row, args), args };
     GATES.iter().try_for_each(|gate| gate(&visitor))
 }
 
@@ -80,12 +83,12 @@ fn arity(v: &Visitor<'_>) -> Result<(), CmdError> {
 fn authenticated(v: &Visitor<'_>) -> Result<(), CmdError> {
     let client = &v.srv.clients[v.slot];
     let known = client.flags.has(Flags::AUTHENTICATED) || v.srv.config.requirepass.is_empty();
-    if known || v.spec.flags.has(NO_AUTH) { Ok(()) } else { Err(CmdError::NoAuth) }
+    if known || v.flags.has(NO_AUTH) { Ok(()) } else { Err(CmdError::NoAuth) }
 }
 
 fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
     let inside = v.srv.clients[v.slot].flags.has(Flags::MULTI);
-    if inside && v.spec.flags.has(NO_MULTI) {
+    if inside && v.flags.has(NO_MULTI) {
         return Err(CmdError::Fixed("ERR Command not allowed inside a transaction"));
     }
     Ok(())
@@ -99,13 +102,13 @@ fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {
     let takes_memory = match (v.srv.clients[v.slot].flags.has(Flags::MULTI), v.spec.name) {
         (true, "exec") => v.srv.queued_flags(v.slot).has(DENYOOM),
         (true, "discard" | "quit" | "reset") => false,
-        (inside, _) => inside || v.spec.flags.has(DENYOOM),
+        (inside, _) => inside || v.flags.has(DENYOOM),
     };
     if takes_memory { Err(CmdError::Oom) } else { Ok(()) }
 }
 
 fn disk_error(v: &Visitor<'_>) -> Result<(), CmdError> {
-    let writes = v.spec.flags.has(WRITE) || v.spec.name == "ping";
+    let writes = v.flags.has(WRITE) || v.spec.name == "ping";
     if writes { writes_reach_disk(v.srv) } else { Ok(()) }
 }
 
@@ -148,11 +151,14 @@ fn pubsub_context(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 /// While a script runs for long, for those who are served beside it.
 fn busy(v: &Visitor<'_>) -> Result<(), CmdError> {
-    if v.srv.exec.has_alarm(Alarm::BUSY) && !v.spec.flags.has(ALLOW_BUSY) { Err(CmdError::Busy) } else { Ok(()) }
+    match v.srv.busy_with_script() {
+        Some(error) if !v.flags.has(ALLOW_BUSY) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn loading(v: &Visitor<'_>) -> Result<(), CmdError> {
-    if v.srv.exec.has_alarm(Alarm::LOADING) && !v.spec.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
+    if v.srv.exec.has_alarm(Alarm::LOADING) && !v.flags.has(LOADING) { Err(CmdError::Loading) } else { Ok(()) }
 }
 
 /// `min-replicas-to-write`: a change that too few would hear of is refused.
@@ -160,12 +166,12 @@ fn replicas_in_reach(v: &Visitor<'_>) -> Result<(), CmdError> {
     if !v.srv.exec.has_alarm(Alarm::MIN_REPLICAS) || v.srv.has_enough_replicas() {
         return Ok(());
     }
-    let writes = v.spec.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
+    let writes = v.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
     if writes { Err(CmdError::Fixed("NOREPLICAS Not enough good replicas to write.")) } else { Ok(()) }
 }
 
 fn async_loading(v: &Visitor<'_>) -> Result<(), CmdError> {
-    let refused = v.srv.exec.has_alarm(Alarm::ASYNC_LOADING) && v.spec.flags.has(NO_ASYNC_LOADING);
+    let refused = v.srv.exec.has_alarm(Alarm::ASYNC_LOADING) && v.flags.has(NO_ASYNC_LOADING);
     if refused { Err(CmdError::Loading) } else { Ok(()) }
 }
 
@@ -173,7 +179,7 @@ fn read_only(v: &Visitor<'_>) -> Result<(), CmdError> {
     if !v.srv.exec.has_alarm(Alarm::READ_ONLY) {
         return Ok(());
     }
-    let writes = v.spec.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
+    let writes = v.flags.has(WRITE) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(WRITE);
     if writes { Err(CmdError::ReadOnly) } else { Ok(()) }
 }
 
@@ -182,7 +188,7 @@ fn stale(v: &Visitor<'_>) -> Result<(), CmdError> {
     if !v.srv.exec.has_alarm(Alarm::STALE) {
         return Ok(());
     }
-    let fits = v.spec.flags.has(STALE) && (v.spec.name != "exec" || v.srv.queue_fits(v.slot, STALE));
+    let fits = v.flags.has(STALE) && (v.spec.name != "exec" || v.srv.queue_fits(v.slot, STALE));
     if fits {
         return Ok(());
     }
@@ -193,8 +199,7 @@ fn stale(v: &Visitor<'_>) -> Result<(), CmdError> {
 /// it.
 fn onlooker(v: &Visitor<'_>) -> Result<(), CmdError> {
     let about_keys = WRITE.or(READONLY).or(MAY_REPLICATE);
-    let touches =
-        || v.spec.flags.has(about_keys) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(about_keys);
+    let touches = || v.flags.has(about_keys) || v.spec.name == "exec" && v.srv.queued_flags(v.slot).has(about_keys);
     if v.srv.clients[v.slot].flags.has(Flags(Flags::MONITOR.0 | Flags::REPLICA.0)) && touches() {
         return Err(CmdError::Fixed("ERR Replica can't interact with the keyspace"));
     }
@@ -203,14 +208,14 @@ fn onlooker(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 impl Server {
     /// The flags of all commands that a client has queued, together.
-    pub fn queued_flags(&self, slot: usize) -> crate::command::spec::Flags {
+    pub fn queued_flags(&self, slot: usize) -> CommandFlags {
         let queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
-        queue.fold(crate::command::spec::Flags::NONE, |all, (row, _)| all.or(self.registry.row(*row).spec.flags))
+        queue.fold(CommandFlags::NONE, |all, (row, argv)| all.or(self.flags_of(*row, Args::of(argv))))
     }
 
     /// Whether each command that a client has queued has this flag.
-    fn queue_fits(&self, slot: usize, flag: crate::command::spec::Flags) -> bool {
+    fn queue_fits(&self, slot: usize, flag: CommandFlags) -> bool {
         let mut queue = self.clients[slot].transaction.iter().flat_map(|t| &t.queue);
-        queue.all(|(row, _)| self.registry.row(*row).spec.flags.has(flag))
+        queue.all(|(row, argv)| self.flags_of(*row, Args::of(argv)).has(flag))
     }
 }

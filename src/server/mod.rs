@@ -28,6 +28,7 @@ pub mod persistence;
 pub mod propagate;
 pub mod registry;
 pub mod replication;
+pub mod scripting;
 pub mod session;
 pub mod shutdown;
 pub mod startup;
@@ -55,6 +56,7 @@ use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
 use replication::Replication;
+use scripting::Scripts;
 use session::Hosting;
 use stats::Stats;
 use watch::Watch;
@@ -73,6 +75,7 @@ pub struct Server {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub hosting: Hosting,
+    pub scripts: Scripts,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,

@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Whether the command must wait for the end of the pause.
-    pub(super) fn must_wait(&self, slot: usize, row: RowId) -> bool {
+    pub(super) fn must_wait(&self, slot: usize, row: RowId, args: Args<'_>) -> bool {
         let Some(scope) = self.pause.scope() else { return false };
         if self.clients[slot].flags.has(Flags::REPLICA) {
             return false;
@@ -117,7 +117,7 @@ impl Server {
         match scope {
             Scope::Everything => true,
             Scope::Writes if spec.name == "exec" => self.queued_flags(slot).has(changes),
-            Scope::Writes => spec.flags.has(changes),
+            Scope::Writes => self.flags_of(row, args).has(changes),
         }
     }
 

@@ -47,7 +47,8 @@ impl Row {
     /// replay refuses all others.
     pub fn belongs_in_aof(&self) -> bool {
         let frames = ["select", "multi", "exec", "discard"].contains(&self.spec.name);
-        frames || matches!(self.run, Run::Data(_)) || self.spec.flags.has(WRITE)
+        let scripts = ["eval", "evalsha", "script|load"].contains(&self.spec.name);
+        frames || scripts || matches!(self.run, Run::Data(_)) || self.spec.flags.has(WRITE)
     }
 
     fn set_name(&mut self, name: &[u8]) {

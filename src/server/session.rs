@@ -11,11 +11,12 @@
 use super::Server;
 use super::gates::{self, Alarm};
 use super::registry::{RowId, Unknown};
-use crate::call::effects::Replicate;
+use crate::call::effects::{Replicate, Targets};
 use crate::call::{Args, Caller, CmdError, Effects, Origin};
-use crate::command::spec::{DENYOOM, Flags, MAY_REPLICATE, NOSCRIPT, WRITE};
-use crate::resp::{Argv, Proto, ReplyBuf};
+use crate::command::spec::{DENYOOM, Flags, MAY_REPLICATE, NOSCRIPT, STALE, WRITE};
+use crate::resp::ReplyBuf;
 use crate::script::{Host, Rights, Verdict};
+use crate::sys::clock::{ticks, ticks_to_ns};
 
 /// What the server knows of scripts while none, or one, runs.
 #[derive(Default)]
@@ -24,6 +25,56 @@ pub struct Hosting {
     pub caller: Option<usize>,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what is not meant for them.
     pub deny_nothing: bool,
+    pub running: Option<Running>,
+}
+
+/// The script that runs, as others see it.
+pub struct Running {
+    pub kind: Kind,
+    /// The digest of a script, the name of a function.
+    pub name: String,
+    /// When it began, in ticks.
+    began: u64,
+    /// It takes so long that others are served beside it.
+    slow: bool,
+    /// A command that writes has been called.
+    written: bool,
+    /// Comes from a master or the append only file, where what was written is no question.
+    obeyed: bool,
+    /// Somebody has asked for its end.
+    killed: bool,
+}
+
+impl Running {
+    pub fn new(kind: Kind, name: &str) -> Running {
+        let (name, began) = (name.to_owned(), ticks());
+        Running { kind, name, began, slow: false, written: false, obeyed: false, killed: false }
+    }
+
+    /// How long it has been running.
+    pub fn ms(&self) -> u64 {
+        ticks_to_ns(ticks().wrapping_sub(self.began)) / 1_000_000
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// EVAL and its kin.
+    Script,
+    /// FCALL.
+    Function,
+}
+
+impl Kind {
+    /// The refusal of all others while a slow one runs.
+    pub fn busy(self) -> CmdError {
+        match self {
+            Kind::Script => CmdError::Busy,
+            Kind::Function => CmdError::Fixed(
+                "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+            ),
+        }
+    }
 }
 
 /// One run of a script.
@@ -32,16 +83,17 @@ struct Session<'a> {
     caller: Caller,
     fx: &'a mut Effects,
     rights: Rights,
-    /// Comes from a master or the append only file, where what was written is no question.
     obeyed: bool,
     /// A command that writes has been called.
     written: bool,
+    /// Who hears of what is written; `None`: nobody.
+    told: Option<Targets>,
 }
 
 type Gate = fn(&Session<'_>, Flags) -> Result<(), CmdError>;
 
 /// Asked in this order, after the name and the number of arguments.
-const GATES: &[Gate] = &[for_scripts, may_write, disk_error, memory];
+const GATES: &[Gate] = &[for_scripts, fresh, may_write, replica, disk_error, replicas_in_reach, memory];
 
 impl Server {
     /// Lends the server to a script of `caller` while `run` runs. What the script did is in `fx`, as one unit.
@@ -50,27 +102,69 @@ impl Server {
         caller: Caller,
         fx: &mut Effects,
         rights: Rights,
+        running: Running,
         run: impl FnOnce(&mut dyn Host) -> R,
     ) -> R {
-        let obeyed = matches!(caller.origin, Origin::Master | Origin::Aof);
+        let obeyed = is_obeyed(caller.origin);
         // A master or the append only file is no connection.
         self.hosting.caller = self.clients.find(caller.client).map(|_| caller.client.slot as usize);
+        self.hosting.running = Some(Running { obeyed, ..running });
         let caller = Caller { origin: Origin::Script, ..caller };
-        let mut session = Session { srv: self, caller, fx, rights, obeyed, written: false };
+        let told = Some(Targets::ALL);
+        let mut session = Session { srv: self, caller, fx, rights, obeyed, written: false, told };
         let result = run(&mut session);
         session.srv.hosting.caller = None;
+        session.srv.hosting.running = None;
         // The script is replayed by what it did.
         session.fx.replicate = Replicate::Rewritten;
         result
     }
+
+    /// SCRIPT KILL, FUNCTION KILL: the script that runs ends at its next look at the time.
+    pub fn kill_script(&mut self, kind: Kind) -> Result<(), CmdError> {
+        let Some(running) = &mut self.hosting.running else {
+            return Err(CmdError::Fixed("NOTBUSY No scripts in execution right now."));
+        };
+        if running.kind != kind {
+            return Err(running.kind.busy());
+        }
+        if running.obeyed {
+            return Err(CmdError::Fixed(
+                "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be \
+                 killed.",
+            ));
+        }
+        if running.written {
+            return Err(CmdError::Fixed(
+                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait \
+                 the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+            ));
+        }
+        running.killed = true;
+        Ok(())
+    }
+
+    /// Whether a script runs for so long that others are served beside it, and how they are refused then.
+    pub fn busy_with_script(&self) -> Option<CmdError> {
+        let running = self.hosting.running.as_ref().filter(|_| self.exec.has_alarm(Alarm::BUSY))?;
+        Some(running.kind.busy())
+    }
+
+    /// The one place that says what the caller of a script may call.
+    fn caller_may_run(&self, _caller: Caller, _row: RowId, _args: Args<'_>) -> bool {
+        true
+    }
+}
+
+/// Whether what comes from there is not asked what it may.
+pub fn is_obeyed(origin: Origin) -> bool {
+    matches!(origin, Origin::Master | Origin::Aof)
 }
 
 impl Host for Session<'_> {
-    fn call(&mut self, argv: &Argv, proto: Proto) -> ReplyBuf {
-        let mut reply = ReplyBuf::new(proto);
-        let args = Args::of(argv);
+    fn call(&mut self, args: Args<'_>, reply: &mut ReplyBuf) {
         match self.admit(args) {
-            Ok(row) => self.run(row, args, &mut reply),
+            Ok(row) => self.run(row, args, reply),
             Err((row, error)) => {
                 let message = error.message();
                 reply.error(&message);
@@ -80,12 +174,58 @@ impl Host for Session<'_> {
                 }
             }
         }
-        reply
     }
 
-    fn on_slow(&mut self) -> Verdict {
+    fn on_tick(&mut self) -> Verdict {
+        let limit = self.srv.config.busy_reply_threshold;
+        let Some(running) = &mut self.srv.hosting.running else { return Verdict::GoOn };
+        let ms = running.ms();
+        if limit == 0 || ms < limit {
+            return Verdict::GoOn;
+        }
+        if !running.slow {
+            running.slow = true;
+            let command = if running.kind == Kind::Script { "SCRIPT KILL" } else { "FUNCTION KILL" };
+            log::warn!(
+                "Slow script detected: still in execution after {ms} milliseconds. You can try killing the script \
+                 using the {command} command. Script name is: {}.",
+                running.name
+            );
+        }
         self.srv.serve_beside_script();
-        if self.srv.turn.exit.is_some() { Verdict::Stop } else { Verdict::GoOn }
+        let killed = self.srv.hosting.running.as_ref().is_some_and(|running| running.killed);
+        if killed {
+            log::info!("Lua script killed by user with SCRIPT KILL.");
+        }
+        if killed || self.srv.turn.exit.is_some() { Verdict::Stop } else { Verdict::GoOn }
+    }
+
+    fn log(&mut self, level: u8, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        match level {
+            0 => log::trace!("{text}"),
+            1 => log::debug!("{text}"),
+            2 => log::info!("{text}"),
+            _ => log::warn!("{text}"),
+        }
+    }
+
+    fn replicate_to(&mut self, aof: bool, replicas: bool) {
+        self.told = match (aof, replicas) {
+            (true, true) => Some(Targets::ALL),
+            (true, false) => Some(Targets::AOF),
+            (false, true) => Some(Targets::REPLICAS),
+            (false, false) => None,
+        };
+    }
+
+    fn allows(&mut self, args: Args<'_>) -> Option<bool> {
+        let row = self.srv.registry.lookup(args).ok()?;
+        Some(self.srv.caller_may_run(self.caller, row, args))
+    }
+
+    fn note_error(&mut self, message: &[u8]) {
+        self.srv.stats.count_error(message);
     }
 }
 
@@ -93,9 +233,6 @@ impl Session<'_> {
     /// The row of a command that may run; else why not, and the row if there is one.
     fn admit(&mut self, args: Args<'_>) -> Result<RowId, (Option<RowId>, CmdError)> {
         let unknown = CmdError::Fixed("ERR Unknown Redis command called from script");
-        if args.is_empty() {
-            return Err((None, CmdError::Fixed("ERR Please specify at least one argument for this redis.call")));
-        }
         let row = match self.srv.registry.lookup(args) {
             Ok(row) => row,
             Err(Unknown::Command | Unknown::Subcommand(_)) => return Err((None, unknown)),
@@ -105,8 +242,17 @@ impl Session<'_> {
             let error = CmdError::Fixed("ERR Wrong number of args calling Redis command from script");
             return Err((Some(row), error));
         }
+        if !self.srv.caller_may_run(self.caller, row, args) {
+            let text = "ERR The user executing the script can't run this command or subcommand";
+            return Err((Some(row), CmdError::Fixed(text)));
+        }
         GATES.iter().try_for_each(|gate| gate(self, spec.flags)).map_err(|error| (Some(row), error))?;
-        self.written |= spec.flags.has(WRITE);
+        if spec.flags.has(WRITE) && !self.written {
+            self.written = true;
+            if let Some(running) = &mut self.srv.hosting.running {
+                running.written = true;
+            }
+        }
         Ok(row)
     }
 
@@ -115,6 +261,7 @@ impl Session<'_> {
         self.srv.exec.start_timing();
         let began = self.srv.exec.last_ticks();
         let who = self.caller.client;
+        let told_before = self.fx.ops.len();
         let selected = self.srv.clients.find(who).map(|client| std::mem::replace(&mut client.db, self.caller.db));
         self.srv.call(row, args, self.caller, reply, self.fx);
         // What was selected stays with the script.
@@ -122,6 +269,9 @@ impl Session<'_> {
             self.caller.db = std::mem::replace(&mut client.db, selected);
             self.srv.settle_tracking(&self.fx.touched, who);
             self.srv.remember_keys(who.slot as usize, row, args);
+        }
+        if self.told != Some(Targets::ALL) {
+            self.fx.ops.restrict(told_before, self.told);
         }
         self.srv.stats.nested_ticks += self.srv.exec.last_ticks().wrapping_sub(began);
     }
@@ -134,6 +284,14 @@ fn for_scripts(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
     Ok(())
 }
 
+/// A script that may see stale data may call only what may, too.
+fn fresh(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
+    if session.srv.exec.has_alarm(Alarm::STALE) && !flags.has(STALE) {
+        return Err(CmdError::Fixed("ERR Can not execute the command on a stale replica"));
+    }
+    Ok(())
+}
+
 fn may_write(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
     if session.rights.read_only && flags.has(WRITE.or(MAY_REPLICATE)) {
         return Err(CmdError::Fixed("ERR Write commands are not allowed from read-only scripts."));
@@ -141,8 +299,26 @@ fn may_write(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
     Ok(())
 }
 
+impl Session<'_> {
+    /// A command changes data, and may still be refused: once a script has written, nothing of that kind stops it.
+    fn may_refuse_write(&self, flags: Flags) -> bool {
+        flags.has(WRITE) && !self.written && !self.obeyed
+    }
+}
+
+fn replica(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
+    let refused = session.may_refuse_write(flags) && session.srv.exec.has_alarm(Alarm::READ_ONLY);
+    if refused { Err(CmdError::ReadOnly) } else { Ok(()) }
+}
+
 fn disk_error(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
-    if session.written || !flags.has(WRITE) { Ok(()) } else { gates::writes_reach_disk(session.srv) }
+    if session.may_refuse_write(flags) { gates::writes_reach_disk(session.srv) } else { Ok(()) }
+}
+
+fn replicas_in_reach(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {
+    let srv = &session.srv;
+    let few = srv.exec.has_alarm(Alarm::MIN_REPLICAS) && !srv.has_enough_replicas();
+    if few && session.may_refuse_write(flags) { Err(CmdError::NoReplicas) } else { Ok(()) }
 }
 
 fn memory(session: &Session<'_>, flags: Flags) -> Result<(), CmdError> {

@@ -2,6 +2,11 @@
 
 /// Clients gate features on this.
 pub const REDIS_VERSION: &str = "7.2.4";
+/// [`REDIS_VERSION`] as scripts find it, a byte for each part.
+pub fn version_number() -> u32 {
+    REDIS_VERSION.split('.').fold(0, |number, part| number << 8 | part.parse().unwrap_or(0))
+}
+
 pub const REDSTART_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What `--version` prints.

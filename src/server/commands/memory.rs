@@ -95,7 +95,7 @@ fn stats(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             ("clients.normal", report.clients),
             ("cluster.links", 0),
             ("aof.buffer", srv.persistence.aof.buffer_memory() as u64),
-            ("lua.caches", 0),
+            ("lua.caches", srv.scripts.cache().memory() as u64),
             ("functions.caches", 0),
         ],
     );

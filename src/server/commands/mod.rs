@@ -8,6 +8,7 @@ pub mod command_info;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod eval;
 pub mod info;
 pub mod latency;
 pub mod lolwut;
@@ -18,6 +19,7 @@ pub mod persistence;
 pub mod pubsub;
 pub mod replicaof;
 pub mod replication;
+pub mod script;
 pub mod server;
 pub mod shutdown;
 pub mod slowlog;
@@ -37,6 +39,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    eval::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
     lolwut::COMMANDS,
@@ -47,6 +50,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     pubsub::COMMANDS,
     replicaof::COMMANDS,
     replication::COMMANDS,
+    script::COMMANDS,
     server::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,

@@ -50,6 +50,10 @@ fn shutdown(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         call.reply.ok();
         return Ok(());
     }
+    // A script that runs may have done half of what it is to do.
+    if let Some(error) = srv.busy_with_script().filter(|_| how.saving != Saving::No) {
+        return Err(error);
+    }
     srv.shutdown(how, Some(call.caller.client))
         .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))
 }

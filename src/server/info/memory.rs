@@ -25,7 +25,7 @@ pub fn write(srv: &Server, out: &mut Text) {
         ("allocator_resident", report.allocator.resident as u64),
     ]);
     out.bytes("total_system_memory", kernel::total_ram());
-    scripts(out);
+    scripts(srv, out);
     out.bytes("maxmemory", srv.config.maxmemory);
     out.line("maxmemory_policy", srv.config.maxmemory_policy.name());
     fragmentation(&report, out);
@@ -46,20 +46,21 @@ pub fn write(srv: &Server, out: &mut Text) {
     ]);
 }
 
-/// There is no script engine, so nothing of it is in memory.
-fn scripts(out: &mut Text) {
-    out.numbers(&[("used_memory_lua", 0), ("used_memory_vm_eval", 0)]);
-    out.human("used_memory_lua", 0);
+/// Lua and what it runs.
+fn scripts(srv: &Server, out: &mut Text) {
+    let (vm, texts) = (srv.scripts.vm_memory() as u64, srv.scripts.cache().memory() as u64);
+    out.numbers(&[("used_memory_lua", vm), ("used_memory_vm_eval", vm)]);
+    out.human("used_memory_lua", vm);
     out.numbers(&[
-        ("used_memory_scripts_eval", 0),
-        ("number_of_cached_scripts", 0),
+        ("used_memory_scripts_eval", texts),
+        ("number_of_cached_scripts", srv.scripts.cache().len() as u64),
         ("number_of_functions", 0),
         ("number_of_libraries", 0),
         ("used_memory_vm_functions", 0),
     ]);
-    out.bytes("used_memory_vm_total", 0);
+    out.bytes("used_memory_vm_total", vm);
     out.line("used_memory_functions", 0);
-    out.bytes("used_memory_scripts", 0);
+    out.bytes("used_memory_scripts", texts);
 }
 
 fn fragmentation(report: &MemoryReport, out: &mut Text) {

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use super::{Done, redact};
 use crate::base::quote::repr;
-use crate::call::{ClientRef, Origin};
+use crate::call::{Args, Call, Caller, ClientRef, Origin};
 use crate::command::spec::{ADMIN, SKIP_MONITOR};
 use crate::server::Server;
 use crate::server::client::Flags;
@@ -37,10 +37,23 @@ impl Server {
 
     pub(super) fn feed_monitors(&mut self, done: &Done<'_>) {
         let spec = self.registry.row(done.row).spec;
-        if spec.flags.has(ADMIN.or(SKIP_MONITOR)) || self.exec.has_alarm(Alarm::LOADING) {
+        if !spec.flags.has(ADMIN.or(SKIP_MONITOR)) {
+            self.show_to_monitors(spec.name, done.args, done.caller);
+        }
+    }
+
+    /// A command that runs a script is shown before what the script does.
+    pub fn show_script_to_monitors(&mut self, call: &Call<'_>) {
+        if !self.observation.monitors.is_empty() {
+            self.show_to_monitors("", call.args, call.caller);
+        }
+    }
+
+    fn show_to_monitors(&mut self, command: &str, args: Args<'_>, caller: Caller) {
+        if self.exec.has_alarm(Alarm::LOADING) {
             return;
         }
-        let line = self.monitor_line(spec.name, done);
+        let line = self.monitor_line(command, args, caller);
         let deaf = Flags(Flags::CLOSE_ASAP.0 | Flags::CLOSE_AFTER_REPLY.0 | Flags::REPLY_OFF.0);
         for who in self.observation.monitors.clone() {
             let Some(client) = self.clients.find(who).filter(|c| !c.flags.has(deaf)) else { continue };
@@ -49,21 +62,21 @@ impl Server {
         }
     }
 
-    fn monitor_line(&mut self, command: &str, done: &Done<'_>) -> Vec<u8> {
+    fn monitor_line(&mut self, command: &str, args: Args<'_>, caller: Caller) -> Vec<u8> {
         let now = wall_us();
-        let mut line = Vec::with_capacity(64 + done.args.total_len());
+        let mut line = Vec::with_capacity(64 + args.total_len());
         write!(line, "+{}.{:06} ", now.div_euclid(1_000_000), now.rem_euclid(1_000_000)).expect("a Vec takes all");
-        let slot = done.caller.client.slot as usize;
+        let slot = caller.client.slot as usize;
         // SELECT is shown with the database that it chose.
-        let db = self.clients.find(done.caller.client).map_or(done.caller.db, |client| client.db).0;
-        let written = match done.caller.origin {
-            Origin::Script => write!(line, "[{} lua]", done.caller.db.0),
+        let db = self.clients.find(caller.client).map_or(caller.db, |client| client.db).0;
+        let written = match caller.origin {
+            Origin::Script => write!(line, "[{} lua]", caller.db.0),
             _ if self.clients.get(slot).is_none() => write!(line, "[{db} ?:0]"),
             _ if self.clients[slot].stream.is_unix() => write!(line, "[{db} unix:{}]", self.config.unixsocket),
             _ => write!(line, "[{db} {}]", self.peer_name(slot)),
         };
         written.expect("a Vec takes all");
-        for arg in redact::shown(command, done.args) {
+        for arg in redact::shown(command, args) {
             line.push(b' ');
             repr(&mut line, &arg);
         }

@@ -9,6 +9,7 @@ use crate::call::effects::Targets;
 use crate::call::{Class, DbId};
 use crate::config::Config;
 use crate::net::Stream;
+use crate::resp::Argv;
 use crate::server::client::Flags as ClientFlags;
 use crate::server::propagate::{Feed, Wrap};
 use crate::server::startup;
@@ -29,10 +30,11 @@ fn server() -> (Box<Server>, [UnixStream; 2]) {
 fn run(srv: &mut Server, rights: Rights, script: &[&str]) -> (Vec<String>, Effects) {
     let mut fx = Effects::default();
     let caller = srv.clients[0].caller(0);
-    let replies = srv.host_script(caller, &mut fx, rights, |host| {
+    let replies = srv.host_script(caller, &mut fx, rights, Running::new(Kind::Script, "x"), |host| {
         let reply = |line: &&str| {
             let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
-            let reply = host.call(&Argv::from_args(&words), Proto::Resp2);
+            let mut reply = ReplyBuf::default();
+            host.call(Args::of(&Argv::from_args(&words)), &mut reply);
             String::from_utf8(reply.bytes().to_vec()).unwrap()
         };
         script.iter().map(reply).collect()
@@ -72,7 +74,6 @@ fn a_script_has_gates_of_its_own() {
     assert!(fx.is_quiet() && fx.dirty == 0);
     let rejected = |srv: &Server, name: &[u8]| srv.registry.row(srv.registry.command(name).unwrap()).stats.rejected;
     assert_eq!((rejected(&srv, b"get"), rejected(&srv, b"subscribe")), (1, 1));
-    assert_eq!(run(&mut srv, Rights::default(), &[""]).0[0].as_bytes()[0], b'-');
     srv.hosting.deny_nothing = true;
     assert_eq!(run(&mut srv, Rights::default(), &["CLIENT ID"]).0, [":1\r\n"]);
     let reader = Rights { read_only: true, ..Rights::default() };
@@ -129,10 +130,11 @@ fn others_are_answered_beside_a_slow_script() {
     far[1].write_all(b"GET a\r\nDISCARD\r\n").unwrap();
     let (caller, now) = (srv.clients[0].caller(0), srv.clock.now());
     let mut fx = Effects::default();
-    let verdict = srv.host_script(caller, &mut fx, Rights::default(), |host| {
-        host.call(&Argv::from_args(&[b"SET", b"a", b"1"]), Proto::Resp2);
+    srv.config.busy_reply_threshold = 1;
+    let verdict = srv.host_script(caller, &mut fx, Rights::default(), Running::new(Kind::Script, "x"), |host| {
+        host.call(Args::of(&Argv::from_args(&[b"SET", b"a", b"1"])), &mut ReplyBuf::default());
         std::thread::sleep(std::time::Duration::from_millis(3));
-        host.on_slow()
+        host.on_tick()
     });
     assert_eq!((verdict, srv.clock.now(), srv.exec.has_alarm(Alarm::BUSY)), (Verdict::GoOn, now, false));
     let mut heard = [0; 256];
@@ -149,5 +151,9 @@ fn others_are_answered_beside_a_slow_script() {
     assert_eq!(&heard[..n], b"+PONG\r\n");
     assert_eq!(fx.dirty, 1);
     srv.turn.exit = Some(0);
-    assert_eq!(srv.host_script(caller, &mut fx, Rights::default(), |host| host.on_slow()), Verdict::Stop);
+    let verdict = srv.host_script(caller, &mut fx, Rights::default(), Running::new(Kind::Script, "x"), |host| {
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        host.on_tick()
+    });
+    assert_eq!(verdict, Verdict::Stop);
 }

@@ -60,6 +60,7 @@ pub fn build(
         pubsub: Default::default(),
         tracking: Tracking { keys: Keys::new(rng.next_u64()), ..Tracking::default() },
         hosting: Default::default(),
+        scripts: Default::default(),
         pause: Default::default(),
         config,
         clock,

@@ -10,11 +10,10 @@ use super::super::rdb::KeyDelay;
 use crate::aof::Commands;
 use crate::base::num;
 use crate::call::{Args, Caller, DbId, Effects, Origin};
-use crate::command::spec::WRITE;
 use crate::resp::{Argv, Proto, ReplyBuf};
 use crate::server::Server;
 use crate::server::look_ahead::LookAhead;
-use crate::server::registry::{RowId, Run};
+use crate::server::registry::RowId;
 
 pub(super) struct Replay {
     db: DbId,
@@ -115,7 +114,7 @@ impl Replay {
     fn call(&mut self, srv: &mut Server, row: RowId, args: Args<'_>) -> Result<(), String> {
         let entry = srv.registry.row(row);
         let spec = entry.spec;
-        if matches!(entry.run, Run::Server(_)) && !spec.flags.has(WRITE) {
+        if !entry.belongs_in_aof() || spec.name == "select" {
             if spec.name == "select" {
                 return self.select(srv, args.get(1));
             }

@@ -168,7 +168,7 @@ impl Server {
             }
             let args = Args::new(buf, batch.spans(command));
             let known = ahead.of(i).row(&self.registry, args).ok();
-            if known.is_some_and(|(row, _)| self.stream_must_wait(slot, row)) {
+            if known.is_some_and(|(row, _)| self.stream_must_wait(slot, row, args)) {
                 return Err(start);
             }
             self.run_stream_command(slot, known, args, reply, fx);
@@ -183,8 +183,8 @@ impl Server {
     }
 
     /// A pause holds the stream as well: the data set stands still. The client is dealt with again when it is over.
-    fn stream_must_wait(&mut self, slot: usize, row: RowId) -> bool {
-        let waits = self.pause.is_on() && self.must_wait(slot, row);
+    fn stream_must_wait(&mut self, slot: usize, row: RowId, args: Args<'_>) -> bool {
+        let waits = self.pause.is_on() && self.must_wait(slot, row, args);
         if waits {
             self.park_stream(slot);
         }

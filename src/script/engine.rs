@@ -1,0 +1,193 @@
+//! [`ScriptEngine`]: a Lua state that runs scripts.
+//!
+//! *Duty:* compile, run with keys and arguments, write the answer or say what went wrong and where; look up from the
+//! script now and then, so that others are served beside a slow one. *Does not know:* which scripts there are (`cache`),
+//! the server. *Invariants:* one run at a time; between two runs nothing of the first is left but what the script put
+//! into tables that it keeps alive itself. *Counterpart in C Redis:* `luaCallFunction`, `luaMaskCountHook`.
+
+use mlua::{ChunkMode, Function, HookTriggers, Lua, Table, Value, VmState};
+
+use super::api::{self, Run};
+use super::convert::{Writer, is_counted};
+use super::lend::Lent;
+use super::sandbox::{self, Sandbox};
+use super::{Host, Verdict};
+use crate::resp::{Proto, ReplyBuf};
+
+/// Instructions between two looks at the time.
+const TICK: u32 = 100_000;
+const STOPPED: &str = "Script killed by user with SCRIPT KILL.";
+
+pub struct ScriptEngine {
+    sandbox: Sandbox,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer has been written.
+    Answered,
+    /// The error to answer with.
+    Failed {
+        message: Vec<u8>,
+        /// A command raised it, so it has been counted.
+        counted: bool,
+    },
+}
+
+impl ScriptEngine {
+    /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number.
+    pub fn new(version: (&str, u32), seed: u32) -> mlua::Result<ScriptEngine> {
+        let engine = ScriptEngine { sandbox: sandbox::new(version)? };
+        let mut run = Run::default();
+        run.seed(seed);
+        engine.sandbox.lua.set_app_data(run);
+        watch(&engine.sandbox.lua, TICK)?;
+        Ok(engine)
+    }
+
+    /// For who adds to what scripts find: the sandbox's parts.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Bytes of the whole Lua state.
+    pub fn memory(&self) -> usize {
+        self.sandbox.lua.used_memory()
+    }
+
+    /// Compiles a text; `name` is that of `source` in errors, behind its `@`. What is wrong with it, else.
+    pub fn compile(&self, text: &[u8], name: &str) -> Result<Function, String> {
+        let chunk = self.sandbox.lua.load(text).set_name(name).set_mode(ChunkMode::Text);
+        chunk.into_function().map_err(|error| api::words(&error))
+    }
+
+    /// Runs a compiled script, which finds its keys and arguments as globals. `id` names it in errors.
+    pub fn eval<'a>(
+        &self,
+        script: &Function,
+        id: &str,
+        (keys, args): (impl ExactSizeIterator<Item = &'a [u8]>, impl ExactSizeIterator<Item = &'a [u8]>),
+        host: &mut dyn Host,
+        reply: &mut ReplyBuf,
+    ) -> Outcome {
+        let ready = self.strings(keys).and_then(|keys| {
+            self.sandbox.globals.raw_set("KEYS", keys)?;
+            self.sandbox.globals.raw_set("ARGV", self.strings(args)?)
+        });
+        if let Err(error) = ready {
+            return failed(error);
+        }
+        self.lend(id, host, reply, || self.sandbox.run.call(script))
+    }
+
+    /// Calls a function that a script left behind with its keys and arguments. `id` names it in errors.
+    pub fn call<'a>(
+        &self,
+        function: &Function,
+        id: &str,
+        (keys, args): (impl ExactSizeIterator<Item = &'a [u8]>, impl ExactSizeIterator<Item = &'a [u8]>),
+        host: &mut dyn Host,
+        reply: &mut ReplyBuf,
+    ) -> Outcome {
+        match self.strings(keys).and_then(|keys| Ok((keys, self.strings(args)?))) {
+            Ok((keys, args)) => self.lend(id, host, reply, || self.sandbox.run_with.call((function, keys, args))),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn strings<'a>(&self, texts: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Table> {
+        let lua = &self.sandbox.lua;
+        let table = lua.create_table_with_capacity(texts.len(), 0)?;
+        for text in texts {
+            table.raw_push(lua.create_string(text)?)?;
+        }
+        Ok(table)
+    }
+
+    fn lend(
+        &self,
+        id: &str,
+        host: &mut dyn Host,
+        reply: &mut ReplyBuf,
+        run: impl FnOnce() -> mlua::Result<(bool, Value)>,
+    ) -> Outcome {
+        let lua = &self.sandbox.lua;
+        let put = |lent| {
+            if let Some(mut run) = lua.app_data_mut::<Run>() {
+                run.lent = lent;
+            }
+        };
+        if let Some(mut run) = lua.app_data_mut::<Run>() {
+            (run.proto, run.stopped) = (Proto::Resp2, false);
+        }
+        let ended = Lent::lend(host, put, run);
+        let (proto, stopped) = lua.app_data_ref::<Run>().map_or((Proto::Resp2, false), |run| (run.proto, run.stopped));
+        if stopped && let Err(error) = watch(lua, TICK) {
+            return failed(error);
+        }
+        match ended {
+            Ok((true, value)) => {
+                let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
+                match writer.write(&value, 0) {
+                    Ok(()) => Outcome::Answered,
+                    Err(error) => failed(error),
+                }
+            }
+            Ok((false, error)) => raised(&error, id),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+/// Looks up from the script each `count` instructions.
+fn watch(lua: &Lua, count: u32) -> mlua::Result<()> {
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(count), |lua, _| tick(lua))
+}
+
+fn tick(lua: &Lua) -> mlua::Result<VmState> {
+    let go_on = match lua.app_data_mut::<Run>() {
+        Some(mut run) => {
+            run.stopped = run.stopped || run.lent.with(|host| host.on_tick()) == Some(Verdict::Stop);
+            !run.stopped
+        }
+        None => true,
+    };
+    if go_on {
+        return Ok(VmState::Continue);
+    }
+    // Whatever catches this error meets the next one at once, until nobody is left to catch it.
+    watch(lua, 1)?;
+    Err(mlua::Error::runtime(STOPPED))
+}
+
+/// For want of memory, or of stack: what mlua itself raises.
+fn failed(error: mlua::Error) -> Outcome {
+    Outcome::Failed { message: format!("ERR {}", api::words(&error)).into_bytes(), counted: false }
+}
+
+/// The error that a script ended with, and where it did.
+fn raised(error: &Value, id: &str) -> Outcome {
+    let Value::Table(error) = error else {
+        let text = error.to_string().unwrap_or_default();
+        return Outcome::Failed {
+            message: format!("ERR Error running script {id}, {text}").into_bytes(),
+            counted: false,
+        };
+    };
+    let field = |name: &str| match error.raw_get(name) {
+        Ok(Value::String(text)) => Some(text.as_bytes().to_vec()),
+        Ok(number @ (Value::Integer(_) | Value::Number(_))) => number.to_string().ok().map(String::into_bytes),
+        _ => None,
+    };
+    let mut message = field("err").unwrap_or_else(|| b"ERR unknown error".to_vec());
+    message.extend_from_slice(format!(" script: {id}").as_bytes());
+    if let (Some(source), Some(line)) = (field("source"), field("line")) {
+        message.extend_from_slice(b", on ");
+        message.extend_from_slice(&source);
+        message.push(b':');
+        message.extend_from_slice(&line);
+        message.push(b'.');
+    }
+    Outcome::Failed { message, counted: is_counted(error) }
+}
