@@ -30,6 +30,18 @@ impl ScriptFlags {
         shebang(text).ok()?.0
     }
 
+    /// The names of those that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let flags = [
+            (self.no_writes, "no-writes"),
+            (self.allow_oom, "allow-oom"),
+            (self.allow_stale, "allow-stale"),
+            (self.no_cluster, "no-cluster"),
+            (self.allow_cross_slot_keys, "allow-cross-slot-keys"),
+        ];
+        flags.into_iter().filter(|flag| flag.0).map(|flag| flag.1)
+    }
+
     /// Sets the flag of this name; `false`: there is none.
     pub fn set(&mut self, name: &[u8]) -> bool {
         let flag = match name {

@@ -112,6 +112,41 @@ impl ScriptEngine {
         reply: &mut ReplyBuf,
         run: impl FnOnce() -> mlua::Result<(bool, Value)>,
     ) -> Outcome {
+        let (ended, proto, _) = self.run_lent(host, run);
+        match ended {
+            Ok((true, value)) => {
+                let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
+                match writer.write(&value, 0) {
+                    Ok(()) => Outcome::Answered,
+                    Err(error) => failed(error),
+                }
+            }
+            Ok((false, error)) => raised(&error, id),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+impl ScriptEngine {
+    /// Runs the code of a library; what went wrong, as a text.
+    pub fn load(&self, code: &Function, host: &mut dyn Host) -> Result<(), Vec<u8>> {
+        let (ended, _, stopped) = self.run_lent(host, || self.sandbox.run.call::<(bool, Value)>(code));
+        if stopped {
+            return Err(b"ERR FUNCTION LOAD timeout".to_vec());
+        }
+        match ended {
+            Ok((true, _)) => Ok(()),
+            Ok((false, error)) => Err(reason(&error)),
+            Err(error) => Err(format!("ERR {}", api::words(&error)).into_bytes()),
+        }
+    }
+
+    /// Lends the host while `run` runs. How that ended, the protocol that was asked for, and whether the host said stop.
+    fn run_lent(
+        &self,
+        host: &mut dyn Host,
+        run: impl FnOnce() -> mlua::Result<(bool, Value)>,
+    ) -> (mlua::Result<(bool, Value)>, Proto, bool) {
         let lua = &self.sandbox.lua;
         let put = |lent| {
             if let Some(mut run) = lua.app_data_mut::<Run>() {
@@ -124,19 +159,21 @@ impl ScriptEngine {
         let ended = Lent::lend(host, put, run);
         let (proto, stopped) = lua.app_data_ref::<Run>().map_or((Proto::Resp2, false), |run| (run.proto, run.stopped));
         if stopped && let Err(error) = watch(lua, TICK) {
-            return failed(error);
+            return (Err(error), proto, stopped);
         }
-        match ended {
-            Ok((true, value)) => {
-                let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value, 0) {
-                    Ok(()) => Outcome::Answered,
-                    Err(error) => failed(error),
-                }
-            }
-            Ok((false, error)) => raised(&error, id),
-            Err(error) => failed(error),
-        }
+        (ended, proto, stopped)
+    }
+}
+
+/// The words of an error that the handler of the sandbox has made a table of.
+fn reason(error: &Value) -> Vec<u8> {
+    let text = match error {
+        Value::Table(error) => error.raw_get::<Value>("err").unwrap_or(Value::Nil),
+        other => other.clone(),
+    };
+    match text {
+        Value::String(text) => text.as_bytes().to_vec(),
+        _ => b"ERR unknown error".to_vec(),
     }
 }
 

@@ -11,8 +11,10 @@ mod api;
 pub mod cache;
 mod convert;
 mod engine;
+pub mod functions;
 mod lend;
 pub mod lib;
+pub mod library;
 pub mod raise;
 mod sandbox;
 

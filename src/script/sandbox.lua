@@ -145,18 +145,6 @@ coroutine.resume = function(...)
   return result(resume(...))
 end
 
--- A function of a library in Rust: what it raises is raised as a text, with the place of the caller.
-local function passed(ok, e, ...)
-  if ok then return e, ... end
-  local text = message(e)
-  if text then error(text, 3) end
-  error(e, 0)
-end
-
-local function wrapped(f)
-  return function(...) return passed(pcall(f, ...)) end
-end
-
 local function integer(name, at, value)
   local n = tonumber(value)
   if not n then error("bad argument #" .. at .. " to '" .. name .. "' (number expected, got "
@@ -219,11 +207,7 @@ local redis = {
 for name, value in next, raw.constants do redis[name] = value end
 
 for name, lib in next, libs do
-  local shown = {}
-  for key, value in next, lib do
-    shown[key] = type(value) == 'function' and wrapped(value) or value
-  end
-  G[name] = shown
+  G[name] = lib
 end
 G.redis = redis
 

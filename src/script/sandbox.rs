@@ -12,7 +12,7 @@
 
 use mlua::{Function, Lua, LuaOptions, StdLib, Table};
 
-use super::api;
+use super::{api, lib};
 
 /// The name of `sandbox.lua` as Lua sees it.
 pub const SOURCE: &str = "=sandbox";
@@ -46,5 +46,10 @@ pub fn new(version: (&str, u32)) -> mlua::Result<Sandbox> {
 
 /// The libraries in Rust, by the name under which scripts find them.
 fn libs(lua: &Lua) -> mlua::Result<Table> {
-    lua.create_table()
+    let table = lua.create_table()?;
+    table.raw_set("cjson", lib::cjson::open(lua)?)?;
+    table.raw_set("cmsgpack", lib::cmsgpack::open(lua)?)?;
+    table.raw_set("struct", lib::structs::open(lua)?)?;
+    table.raw_set("bit", lib::bit::open(lua)?)?;
+    Ok(table)
 }

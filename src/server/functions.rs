@@ -7,7 +7,7 @@
 
 use super::Server;
 use super::session::{Kind, Running};
-use crate::base::glob::glob_match;
+use crate::base::glob::{self, Case};
 use crate::call::{Args, Call, CmdError, CmdResult};
 use crate::resp::{Argv, ReplyBuf};
 use crate::script::functions::FunctionEngine;
@@ -44,7 +44,7 @@ impl Functions {
 
     /// Libraries whose name fits the pattern.
     pub fn matching<'a>(&'a self, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a Library> {
-        let fits = move |library: &&Library| pattern.is_none_or(|p| glob_match(p, library.name.as_bytes(), true));
+        let fits = move |library: &&Library| pattern.is_none_or(|p| glob::matches(p, library.name.as_bytes(), Case::Insensitive));
         self.libraries.iter().filter(fits)
     }
 

@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod event_loop;
 pub mod evict;
 pub mod exec;
+pub mod functions;
 pub mod gates;
 pub mod identity;
 pub mod info;
@@ -52,6 +53,7 @@ use evict::Evict;
 use exec::Exec;
 use identity::Identity;
 use observation::Observation;
+use functions::Functions;
 use pause::Pause;
 use persistence::Persistence;
 use registry::Registry;
@@ -76,6 +78,7 @@ pub struct Server {
     pub tracking: Tracking,
     pub hosting: Hosting,
     pub scripts: Scripts,
+    pub functions: Functions,
     pub pause: Pause,
     pub config: Config,
     pub clock: Clock,

@@ -193,6 +193,10 @@ impl Server {
         let script = match spec.name {
             "eval" | "eval_ro" => args.opt(1).map(digest),
             "evalsha" | "evalsha_ro" => args.opt(1).and_then(parse_digest),
+            "fcall" | "fcall_ro" => {
+                let function = args.opt(1).and_then(|name| self.functions.libraries().function(name));
+                return function.map_or(spec.flags, |function| declared(spec.flags, function.flags));
+            }
             _ => return spec.flags,
         };
         let flags = match (script, spec.name) {

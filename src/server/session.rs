@@ -156,6 +156,17 @@ impl Server {
     }
 }
 
+/// `redis.log`.
+pub fn log_of_script(level: u8, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    match level {
+        0 => log::trace!("{text}"),
+        1 => log::debug!("{text}"),
+        2 => log::info!("{text}"),
+        _ => log::warn!("{text}"),
+    }
+}
+
 /// Whether what comes from there is not asked what it may.
 pub fn is_obeyed(origin: Origin) -> bool {
     matches!(origin, Origin::Master | Origin::Aof)
@@ -201,13 +212,7 @@ impl Host for Session<'_> {
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
-        match level {
-            0 => log::trace!("{text}"),
-            1 => log::debug!("{text}"),
-            2 => log::info!("{text}"),
-            _ => log::warn!("{text}"),
-        }
+        log_of_script(level, text);
     }
 
     fn replicate_to(&mut self, aof: bool, replicas: bool) {

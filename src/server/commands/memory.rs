@@ -96,7 +96,7 @@ fn stats(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
             ("cluster.links", 0),
             ("aof.buffer", srv.persistence.aof.buffer_memory() as u64),
             ("lua.caches", srv.scripts.cache().memory() as u64),
-            ("functions.caches", 0),
+            ("functions.caches", srv.functions.libraries().memory() as u64),
         ],
     );
     for (db, main, expires) in &report.tables {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod eval;
+pub mod function;
 pub mod info;
 pub mod latency;
 pub mod lolwut;
@@ -40,6 +41,7 @@ pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     eval::COMMANDS,
+    function::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
     lolwut::COMMANDS,

@@ -49,18 +49,20 @@ pub fn write(srv: &Server, out: &mut Text) {
 /// Lua and what it runs.
 fn scripts(srv: &Server, out: &mut Text) {
     let (vm, texts) = (srv.scripts.vm_memory() as u64, srv.scripts.cache().memory() as u64);
+    let (functions_vm, functions) = (srv.functions.vm_memory() as u64, srv.functions.libraries());
+    let functions_texts = functions.memory() as u64;
     out.numbers(&[("used_memory_lua", vm), ("used_memory_vm_eval", vm)]);
     out.human("used_memory_lua", vm);
     out.numbers(&[
         ("used_memory_scripts_eval", texts),
         ("number_of_cached_scripts", srv.scripts.cache().len() as u64),
-        ("number_of_functions", 0),
-        ("number_of_libraries", 0),
-        ("used_memory_vm_functions", 0),
+        ("number_of_functions", functions.function_count() as u64),
+        ("number_of_libraries", functions.len() as u64),
+        ("used_memory_vm_functions", functions_vm),
     ]);
-    out.bytes("used_memory_vm_total", vm);
-    out.line("used_memory_functions", 0);
-    out.bytes("used_memory_scripts", texts);
+    out.bytes("used_memory_vm_total", vm + functions_vm);
+    out.line("used_memory_functions", functions_texts);
+    out.bytes("used_memory_scripts", texts + functions_texts);
 }
 
 fn fragmentation(report: &MemoryReport, out: &mut Text) {

@@ -16,7 +16,7 @@ use nix::unistd;
 use super::child::{Purpose, Reporter, Trade};
 use super::rdb::{Snapshot, reason};
 use crate::base::ids::RunId;
-use crate::repl::master::Target;
+use crate::repl::master::{Filter, Target};
 use crate::server::Server;
 use crate::server::observation::latency;
 use crate::sys::clock;
@@ -87,7 +87,7 @@ impl Server {
         (mut out, mut until): (File, File),
         not_childs: [RawFd; 2],
         mark: RunId,
-        exclude_data: bool,
+        exclude: Filter,
     ) -> Result<(), String> {
         self.persistence.rdb_saves += 1;
         let work = move |srv: &Server, mut reporter: Reporter| {
@@ -96,7 +96,7 @@ impl Server {
                 let _ = unistd::close(fd);
             }
             let snapshot = Snapshot::of(srv);
-            match snapshot.write_marked(&mut out, mark.as_bytes(), exclude_data, |keys| reporter.progress(keys)) {
+            match snapshot.write_marked(&mut out, mark.as_bytes(), exclude, |keys| reporter.progress(keys)) {
                 Ok(()) => {
                     reporter.finish();
                     drop(out);

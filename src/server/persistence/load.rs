@@ -22,6 +22,7 @@ use crate::keyspace::{Db, Expire, Met, New};
 use crate::rdb::{Checksum, Entry, Item, Loaded, RdbError, RdbErrorKind, ReadOptions, Reader, type_name};
 use crate::repl::Saved;
 use crate::server::Server;
+use crate::server::functions::Functions;
 use crate::server::gates::Alarm;
 use crate::server::propagate::Wrap;
 use crate::sys::{clock, files};
@@ -100,6 +101,8 @@ pub(super) struct Loader {
     manner: Manner,
     /// Databases to be filled in the place of the server's.
     pub spare: Option<Vec<Db>>,
+    /// As are the libraries then.
+    pub spare_functions: Option<Functions>,
     stream: StreamFields,
     /// Keys whose deadline is before this have expired.
     now: Millis,
@@ -246,6 +249,7 @@ impl Server {
         Loader {
             manner,
             spare: None,
+            spare_functions: None,
             stream: StreamFields::default(),
             now: self.clock.now(),
             db: 0,
@@ -360,11 +364,13 @@ impl Loader {
                         key.escape_ascii()
                     )));
                 }
-                Item::Function(_) => {
-                    return Err(Stop::Unfit(
-                        "The RDB file contains a function library, which this version of the server cannot load"
-                            .to_owned(),
-                    ));
+                Item::Function(code) => {
+                    let merge = self.manner.merge;
+                    srv.load_saved_library(code, merge, self.spare_functions.as_mut()).map_err(|error| {
+                        let why = error.message();
+                        let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
+                        Stop::Unfit(format!("Failed loading a function library: {}", why.escape_ascii()))
+                    })?;
                 }
                 Item::ModuleAux { module } => {
                     return Err(Stop::Unfit(format!(

@@ -191,6 +191,7 @@ impl Server {
         self.aof_for_reading();
         let mut fx = Effects::default();
         self.empty_databases(0..self.ks.dbs.len(), false, &mut fx);
+        self.flush_functions();
         self.drain_server_side(&mut fx);
         self.read_manifest().and_then(|()| self.load_append_only_files(false)).map_err(|reason| {
             log::warn!("DEBUG LOADAOF failed: {reason}");
@@ -211,6 +212,7 @@ impl Server {
         if flush {
             let mut fx = Effects::default();
             self.empty_databases(0..self.ks.dbs.len(), false, &mut fx);
+            self.flush_functions();
             self.drain_server_side(&mut fx);
         }
         self.reload(!flush).map_err(|reason| {

@@ -19,6 +19,8 @@ use crate::base::rng::Rng;
 use crate::keyspace::{EntryRef, Keyspace};
 use crate::rdb::{Access, AuxFields, ReplicationAux, WriteOptions, Writer};
 use crate::repl::Saved;
+use crate::repl::master::Filter;
+use crate::script::library::Libraries;
 use crate::server::Server;
 use crate::server::version::REDIS_VERSION;
 use crate::sys::{clock, files, signals};
@@ -41,6 +43,7 @@ enum Kept {
 /// A snapshot to be written, with everything that was decided beforehand.
 pub(super) struct Snapshot<'a> {
     pub ks: &'a Keyspace,
+    pub libraries: &'a Libraries,
     pub folder: PathBuf,
     name: String,
     options: WriteOptions,
@@ -79,6 +82,7 @@ impl<'a> Snapshot<'a> {
         };
         Snapshot {
             ks: &srv.ks,
+            libraries: srv.functions.libraries(),
             folder: srv.data_folder(),
             name: config.dbfilename.clone(),
             options: WriteOptions {
@@ -152,24 +156,24 @@ impl<'a> Snapshot<'a> {
         &self,
         out: &mut File,
         mark: &[u8],
-        exclude_data: bool,
+        exclude: Filter,
         mut progress: impl FnMut(u64),
     ) -> io::Result<()> {
         out.write_all(&[b"$EOF:", mark, b"\r\n"].concat())?;
-        self.write_to(&mut *out, false, exclude_data, &mut progress)?;
+        self.write_to(&mut *out, false, exclude, &mut progress)?;
         out.write_all(mark)
     }
 
     fn write_items(&self, file: File, aof_base: bool, progress: &mut dyn FnMut(u64)) -> io::Result<File> {
         let sink = Sink::new(file, self.sync_every);
-        Ok(self.write_to(sink, aof_base, false, progress)?.file)
+        Ok(self.write_to(sink, aof_base, Filter::default(), progress)?.file)
     }
 
     fn write_to<W: Write>(
         &self,
         sink: W,
         aof_base: bool,
-        exclude_data: bool,
+        exclude: Filter,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<W> {
         let mut writer = Writer::new(sink, self.options);
@@ -186,8 +190,11 @@ impl<'a> Snapshot<'a> {
             replication,
             aof_base,
         })?;
+        if !exclude.exclude_functions {
+            self.libraries.iter().try_for_each(|library| writer.function(&library.code))?;
+        }
         let mut delay = KeyDelay::new(self.key_delay);
-        let dbs = if exclude_data { &[] } else { &self.ks.dbs[..] };
+        let dbs = if exclude.exclude_data { &[] } else { &self.ks.dbs[..] };
         for (id, db) in dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64, db.volatile() as u64)?;
             for entry in db.entries.iter() {

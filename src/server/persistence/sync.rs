@@ -15,6 +15,7 @@ use crate::keyspace::Db;
 use crate::rdb::{RdbErrorKind, Reader};
 use crate::repl::replica::LoadFailure;
 use crate::server::Server;
+use crate::server::functions::Functions;
 use crate::server::gates::Alarm;
 
 /// Where a data set goes.
@@ -32,6 +33,7 @@ pub struct Arrived {
     pub stream_db: Option<u32>,
     /// Where it is, if not in place.
     pub spare: Option<Vec<Db>>,
+    pub spare_functions: Option<Functions>,
 }
 
 /// Why one was not.
@@ -63,6 +65,7 @@ impl Server {
         let mut loader = self.new_loader(MANNER);
         if let Target::Spare { serve } = target {
             loader.spare = Some(self.ks.dbs.iter().map(Db::fresh).collect());
+            loader.spare_functions = Some(Functions::default());
             if serve {
                 self.persistence.async_loading = true;
                 self.exec.set_alarm(Alarm::LOADING, false);
@@ -74,7 +77,8 @@ impl Server {
         let result = match outcome {
             Ok(()) => {
                 self.end_loading(&loader);
-                Ok(Arrived { stream_db: loader.stream_db(), spare: loader.spare.take() })
+                let (spare, spare_functions) = (loader.spare.take(), loader.spare_functions.take());
+                Ok(Arrived { stream_db: loader.stream_db(), spare, spare_functions })
             }
             Err(stop) => {
                 if !matches!(stop, Stop::Exit) {

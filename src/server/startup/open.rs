@@ -61,6 +61,7 @@ pub fn build(
         tracking: Tracking { keys: Keys::new(rng.next_u64()), ..Tracking::default() },
         hosting: Default::default(),
         scripts: Default::default(),
+        functions: Default::default(),
         pause: Default::default(),
         config,
         clock,

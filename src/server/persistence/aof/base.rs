@@ -39,6 +39,7 @@ impl Snapshot<'_> {
         if self.annotate {
             writer.timestamp(self.created.secs())?;
         }
+        self.libraries.iter().try_for_each(|library| writer.function(&library.code))?;
         let mut delay = KeyDelay::new(self.key_delay);
         for (id, db) in self.ks.dbs.iter().enumerate() {
             writer.begin_db(id as u64, db.len() as u64)?;

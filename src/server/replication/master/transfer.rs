@@ -124,7 +124,7 @@ impl Server {
         let token = self.net.add_fd(reader.as_raw_fd(), Route::SyncPipe).map_err(text)?;
         let mark = RunId::random(&mut self.ks.rng);
         let ours = [reader.as_raw_fd(), child_waits_on.as_raw_fd()];
-        if let Err(error) = self.bgsave_to_pipe((writer, childs_wait), ours, mark, job.filter.exclude_data) {
+        if let Err(error) = self.bgsave_to_pipe((writer, childs_wait), ours, mark, job.filter) {
             self.net.remove_fd(reader.as_raw_fd(), token);
             return Err(error);
         }

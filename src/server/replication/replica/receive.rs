@@ -228,6 +228,7 @@ impl Server {
         let lazy = self.config.replica_lazy_flush;
         let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
         self.empty_databases(0..self.ks.dbs.len(), lazy, &mut fx);
+        self.flush_functions();
         fx.ops.clear();
         self.drain_server_side(&mut fx);
     }
@@ -294,6 +295,7 @@ impl Server {
         for (db, new) in self.ks.dbs.iter_mut().zip(spare) {
             *db = new;
         }
+        self.functions = arrived.spare_functions.unwrap_or_default();
         fx.ops.clear();
         self.drain_server_side(&mut fx);
         self.wake_all_waiters();
