@@ -15,6 +15,9 @@ mod aof;
 #[path = "server/blocking.rs"]
 mod blocking;
 
+#[path = "server/chaos.rs"]
+mod chaos;
+
 #[path = "server/config.rs"]
 mod config;
 
@@ -51,11 +54,17 @@ mod observation;
 #[path = "server/migrate.rs"]
 mod migrate;
 
+#[path = "server/proxy.rs"]
+mod proxy;
+
 #[path = "server/persistence.rs"]
 mod persistence;
 
 #[path = "server/replica.rs"]
 mod replica;
+
+#[path = "server/replica_link.rs"]
+mod replica_link;
 
 #[path = "server/replication.rs"]
 mod replication;
@@ -65,6 +74,9 @@ mod runbook_a;
 
 #[path = "server/runbook_b.rs"]
 mod runbook_b;
+
+#[path = "server/runbook_c.rs"]
+mod runbook_c;
 
 #[path = "server/shutdown.rs"]
 mod shutdown;

@@ -4,7 +4,7 @@
 //! *Does not know:* names: an address is an address. *Counterpart in C Redis:* `anetTcpNonBlockBestEffortBindConnect`.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
@@ -14,14 +14,6 @@ use nix::sys::socket::{
 };
 
 use crate::net::Stream;
-
-/// The addresses of a host, an address in text included. A name is looked up, for which the process waits.
-pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    Ok((host, port).to_socket_addrs()?.collect())
-}
 
 /// Begins a connection to the first address that allows it. With a `source`, connections come from there where that
 /// is possible.

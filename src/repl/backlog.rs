@@ -36,7 +36,7 @@ impl Block {
     }
 
     fn held(&self) -> u64 {
-        self.bytes.capacity() as u64 + BLOCK_OVERHEAD
+        self.bytes.capacity() as u64
     }
 }
 
@@ -67,7 +67,7 @@ pub struct Backlog {
     /// `master_repl_offset`.
     end: u64,
     blocks: VecDeque<Block>,
-    /// Capacity and bookkeeping of all blocks.
+    /// Capacity of all blocks.
     held: u64,
     /// The offset of each cursor; a freed place is used again.
     cursors: Vec<Option<u64>>,
@@ -90,6 +90,10 @@ impl Backlog {
     /// Starts to keep what is appended from now on.
     pub fn activate(&mut self) {
         self.active = true;
+        // Now, so that the first write does not make memory grow, which eviction would have to make up for.
+        if self.blocks.is_empty() {
+            self.open_block(0);
+        }
     }
 
     pub fn is_active(&self) -> bool {
@@ -249,7 +253,7 @@ impl Backlog {
     /// Memory from the reader's block to the end: what its output buffer counts as, although it shares it.
     pub fn output_memory(&self, cursor: Cursor) -> u64 {
         let at = self.position(cursor);
-        self.blocks.range(self.block_of(at)..).map(Block::held).sum()
+        self.blocks.range(self.block_of(at)..).map(|block| block.held() + BLOCK_OVERHEAD).sum()
     }
 
     /// Everything after `offset`, piece by piece, for a gathered write. None if it is not all held.
@@ -275,13 +279,14 @@ impl Backlog {
 
     pub fn memory(&self) -> Memory {
         let readers = self.cursors.iter().any(Option::is_some);
-        let replicas = if readers { self.held.saturating_sub(self.size) } else { 0 };
+        let total = self.held + self.blocks.capacity() as u64 * BLOCK_OVERHEAD;
+        let replicas = if readers { total.saturating_sub(self.size) } else { 0 };
         let bookkeeping = (self.size / BLOCK_MIN + 1) * BLOCK_OVERHEAD;
         Memory {
-            total: self.held,
-            backlog: self.held - replicas,
+            total,
+            backlog: total - replicas,
             replicas,
-            not_counted: self.held.saturating_sub(self.size + bookkeeping),
+            not_counted: total.saturating_sub(self.size + bookkeeping),
         }
     }
 

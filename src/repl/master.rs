@@ -15,7 +15,7 @@ use super::ids::{Ids, full_resync_line};
 use super::{Backlog, Cursor, LogLine};
 use crate::base::ids::RunId;
 use crate::base::millis::Millis;
-pub use options::{Filter, Options, Replconf};
+pub use options::{Acked, Filter, Options, Replconf};
 
 /// The driver's name for a connection.
 pub type PeerId = u64;
@@ -133,6 +133,8 @@ pub struct Peer {
     pub state: PeerState,
     /// What it has said it applied.
     pub ack_offset: u64,
+    /// What it has said is on its disk; None if it never did.
+    pub disk_offset: Option<u64>,
     pub ack_time: Millis,
     arrived: Millis,
     /// Where its data set ends and the stream begins.
@@ -244,6 +246,7 @@ impl Replicas {
             old_protocol: false,
             state: PeerState::WaitBgsaveStart,
             ack_offset: 0,
+            disk_offset: None,
             ack_time: now,
             arrived: now,
             initial_offset: 0,
@@ -377,9 +380,10 @@ impl Replicas {
     }
 
     /// REPLCONF ACK.
-    pub fn ack(&mut self, id: PeerId, offset: i64, now: Millis) -> Ack {
+    pub fn ack(&mut self, id: PeerId, acked: Acked, now: Millis) -> Ack {
         let Some(peer) = self.get_mut(id) else { return Ack::Unknown };
-        peer.ack_offset = peer.ack_offset.max(u64::try_from(offset).unwrap_or(0));
+        peer.ack_offset = peer.ack_offset.max(u64::try_from(acked.offset).unwrap_or(0));
+        peer.disk_offset = peer.disk_offset.max(acked.on_disk.and_then(|offset| u64::try_from(offset).ok()));
         peer.ack_time = now;
         match peer.state {
             PeerState::WaitBgsaveEnd => Ack::LookAfterChild,
@@ -507,6 +511,12 @@ impl Replicas {
     /// WAIT: how many have applied the stream up to `offset`.
     pub fn count_acks(&self, offset: u64) -> usize {
         self.peers.iter().filter(|peer| peer.state == PeerState::Online && peer.ack_offset >= offset).count()
+    }
+
+    /// WAITAOF: how many have it on their disks.
+    pub fn count_disk_acks(&self, offset: u64) -> usize {
+        let has = |peer: &&Peer| peer.state == PeerState::Online && peer.disk_offset.is_some_and(|at| at >= offset);
+        self.peers.iter().filter(has).count()
     }
 
     /// `min_slaves_good_slaves`: how many were heard within `max_lag_secs`.

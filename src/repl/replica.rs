@@ -28,7 +28,7 @@ use crate::base::ids::RunId;
 use crate::base::millis::Millis;
 use handshake::Step;
 use transfer::{Kind, Piece, Transfer};
-use trouble::{Cause, Phase, Trouble};
+use trouble::{Cause, Phase, Trouble, USUAL_PORT};
 
 /// How long a failed attempt is followed by nothing, where trying again at once would not help.
 const RETRY_MS: i64 = 500;
@@ -90,6 +90,8 @@ pub struct Resume {
 pub enum Action {
     /// Open a connection; answer with `on_connected` or `on_connect_failed`.
     Connect(Address),
+    /// Find out whether somebody listens there; answer with `on_probe`.
+    Probe(Address),
     Send(Vec<u8>),
     /// Close the connection, without an answer.
     Close,
@@ -235,6 +237,8 @@ pub struct MasterLink {
     pub settings: Settings,
     /// Set while FAILOVER hands the role over: PSYNC then asks the other side to become the master.
     pub failover: bool,
+    /// How much of the stream is on this server's disk, if it has an append only file: told with each ACK.
+    pub on_disk: Option<u64>,
     state: State,
     resume: Option<Resume>,
     last_io: Millis,
@@ -265,6 +269,7 @@ impl MasterLink {
             address,
             settings,
             failover: false,
+            on_disk: None,
             state: State::Over,
             resume,
             last_io: now,
@@ -335,6 +340,14 @@ impl MasterLink {
         }
         self.state = State::Over;
         self.fail(now, cause, Retry::Soon);
+    }
+
+    /// Whether somebody listens at an address that was asked about.
+    pub fn on_probe(&mut self, at: &Address, answers: bool) {
+        let Some(trouble) = self.trouble.as_mut().filter(|_| at.host == self.address.host) else { return };
+        if let Some(line) = trouble.on_probe(answers.then_some(at.port)) {
+            self.actions.push_back(Action::Log(line));
+        }
     }
 
     /// The connection is gone, whoever closed it; the driver has closed its end.
@@ -504,7 +517,11 @@ impl MasterLink {
         }
         online.acked = now;
         let offset = online.offset.to_string();
-        self.send(&[b"REPLCONF", b"ACK", offset.as_bytes()]);
+        // A master before 7.2 stops reading at the number.
+        match self.on_disk.map(|at| at.to_string()) {
+            Some(at) => self.send(&[b"REPLCONF", b"ACK", offset.as_bytes(), b"FACK", at.as_bytes()]),
+            None => self.send(&[b"REPLCONF", b"ACK", offset.as_bytes()]),
+        }
     }
 
     /// Whether the newline that keeps a master patient during a long load is due; at most one a second.
@@ -602,6 +619,9 @@ impl MasterLink {
         }
         if let Some(line) = Trouble::note(&mut self.trouble, now, cause, &self.address) {
             self.actions.push_back(Action::Log(line));
+        }
+        if self.trouble.as_ref().is_some_and(Trouble::wants_probe) {
+            self.actions.push_back(Action::Probe(Address::new(self.address.host.clone(), USUAL_PORT)));
         }
         if damage {
             let pause = (1_000 << self.damage.min(10)).min(BACK_OFF_MAX_MS);

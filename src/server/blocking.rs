@@ -181,11 +181,28 @@ impl Server {
         self.blocking.serving = true;
         while let Some(key) = self.blocking.ready.pop_front() {
             let waiting = self.blocking.waiting.get(&key).map(|q| q.iter().copied().collect::<Vec<_>>());
-            for who in waiting.unwrap_or_default() {
+            let waiting = waiting.unwrap_or_default();
+            if !waiting.is_empty() {
+                self.take_out_if_overdue(&key);
+            }
+            for who in waiting {
                 self.serve_one(who, &key);
             }
         }
         self.blocking.serving = false;
+    }
+
+    /// A key whose time is over meanwhile is met here as by a command: it goes, and all hear of it.
+    fn take_out_if_overdue(&mut self, (db, key): &Key) {
+        let now = self.clock.now();
+        let entries = &self.ks.db(*db).entries;
+        let overdue = entries.get(entries.hash(key), key).is_some_and(|entry| entry.is_expired(now));
+        if overdue && !self.replication.is_replica() && !self.pause.is_on() {
+            let mut fx = Effects { wants: self.exec.wants, ..Effects::default() };
+            self.ks.expire_one(*db, key, now, &mut fx);
+            self.settle_counts(&mut fx);
+            self.drain_as(Wrap::Never, &mut fx);
+        }
     }
 
     /// What is at a key, as TYPE names it.

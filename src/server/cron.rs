@@ -69,8 +69,11 @@ impl Server {
         }
         stats.rates.next_sample_us = now_us + 100_000;
         stats.rates.commands.sample(stats.commands_processed, now_us);
-        stats.rates.input_bytes.sample(stats.net_input_bytes, now_us);
-        stats.rates.output_bytes.sample(stats.net_output_bytes, now_us);
+        let (from_master, to_replicas) = (stats.net_repl_input_bytes, stats.net_repl_output_bytes);
+        stats.rates.input_bytes.sample(stats.net_input_bytes + from_master, now_us);
+        stats.rates.output_bytes.sample(stats.net_output_bytes + to_replicas, now_us);
+        stats.rates.repl_input_bytes.sample(from_master, now_us);
+        stats.rates.repl_output_bytes.sample(to_replicas, now_us);
         stats.rates.turns.sample(self.turn.turns, now_us);
         stats.rates.busy_ticks.sample(self.turn.busy_ticks, now_us);
     }

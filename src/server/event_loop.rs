@@ -115,7 +115,7 @@ impl Server {
             self.end_pause_when_over();
         }
         self.end_overdue_acks();
-        self.go_on_reading_master();
+        self.go_on_with_master();
         if self.clock.mono_us() >= self.turn.next_cron_us {
             self.cron();
         }

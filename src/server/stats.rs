@@ -84,6 +84,8 @@ pub struct Rates {
     pub commands: Rate,
     pub input_bytes: Rate,
     pub output_bytes: Rate,
+    pub repl_input_bytes: Rate,
+    pub repl_output_bytes: Rate,
     /// Turns of the loop, and the time they took in ticks, sleep not included.
     pub turns: Rate,
     pub busy_ticks: Rate,

@@ -20,6 +20,7 @@ pub mod files;
 pub mod fork;
 pub mod kernel;
 pub mod log;
+pub mod lookup;
 pub mod notify;
 pub mod path_slot;
 pub mod pipe;

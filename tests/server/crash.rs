@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Client, Folder, READY, Reply, Server, wait_until};
+use crate::harness::{Client, Folder, PATIENCE, READY, Reply, Server, wait_until};
 
 const WRITERS: usize = 6;
 const KINDS: u64 = 12;
@@ -27,9 +27,9 @@ const EVERYSEC_PROMISE: Duration = Duration::from_millis(3500);
 
 /// What one writer's keys hold: the outcome of its first so many operations.
 #[derive(Clone, Default, PartialEq)]
-struct Model {
+pub struct Model {
     name: String,
-    next: u64,
+    pub next: u64,
     strings: BTreeMap<String, String>,
     list: Vec<String>,
     hash: BTreeMap<String, String>,
@@ -43,7 +43,7 @@ struct Model {
 }
 
 impl Model {
-    fn new(name: String) -> Model {
+    pub fn new(name: String) -> Model {
         Model { name, ..Model::default() }
     }
 
@@ -112,8 +112,8 @@ impl Model {
     }
 
     /// Writes until the server is gone; what was acknowledged is in the model then.
-    fn write(&mut self, port: u16, stop: &AtomicBool) -> u64 {
-        let mut client = Client::connect(port);
+    pub fn write(&mut self, port: u16, stop: &AtomicBool) -> u64 {
+        let Some(mut client) = Client::try_connect(port, PATIENCE) else { return 0 };
         let began = self.next;
         self.times.clear();
         while !stop.load(Ordering::Relaxed) {
@@ -133,7 +133,7 @@ impl Model {
     }
 
     /// What the server has of this writer.
-    fn read(&self, client: &mut Client) -> Model {
+    pub fn read(&self, client: &mut Client) -> Model {
         let mut found = Model { next: self.next, ..Model::new(self.name.clone()) };
         let texts = |reply: Reply| reply.list().iter().map(Reply::text).collect::<Vec<_>>();
         let pairs = |texts: Vec<String>| texts.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
@@ -157,7 +157,7 @@ impl Model {
     }
 
     /// Whether what was found is what this model is after some more operations, and after how many.
-    fn reaches(&self, found: &Model, operations: usize) -> Option<(usize, Model)> {
+    pub fn reaches(&self, found: &Model, operations: usize) -> Option<(usize, Model)> {
         let mut model = Model { times: Vec::new(), ..self.clone() };
         let mut found = found.clone();
         // From the end: an operation that changes nothing counts as done.
@@ -173,7 +173,7 @@ impl Model {
     }
 
     /// How many parts of it are not as they should be; what they are is printed.
-    fn differences(&self, found: &Model) -> usize {
+    pub fn differences(&self, found: &Model) -> usize {
         let parts = [
             ("strings", self.strings == found.strings),
             ("list", self.list == found.list),
@@ -189,10 +189,10 @@ impl Model {
     }
 }
 
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -200,7 +200,7 @@ impl Dice {
     }
 }
 
-fn number(name: &str, otherwise: u64) -> u64 {
+pub fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
@@ -235,7 +235,7 @@ fn children_cut_off(log: &str) -> usize {
     log.matches(" started by pid ").count() - log.matches(" terminated with ").count()
 }
 
-fn start(folder: Folder, config: &str) -> Server {
+pub fn start(folder: Folder, config: &str) -> Server {
     let before = folder.read("stdout").matches(READY).count();
     let server = Server::in_folder(folder, config);
     wait_until("the data to be loaded", || server.log().matches(READY).count() > before);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub const READY: &str = "Ready to accept connections";
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Polls `condition` until it holds; the test fails with `what` when it does not in time.
 #[track_caller]
@@ -382,6 +382,15 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream: BufReader::new(stream) }
+    }
+
+    /// None if nobody listens. Each read has the given time limit.
+    pub fn try_connect(port: u16, limit: Duration) -> Option<Client> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.set_read_timeout(Some(limit)).ok()?;
+        stream.set_write_timeout(Some(limit)).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Client { stream: BufReader::new(stream) })
     }
 
     /// One command and its reply.

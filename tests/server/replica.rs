@@ -191,6 +191,24 @@ fn a_stream_without_sense_is_given_up_and_begun_anew() {
 }
 
 #[test]
+fn a_replica_ends_over_an_error_if_it_was_told_to() {
+    const DATA: &[u8] =
+        b"+FULLRESYNC 0123456789012345678901234567890123456789 7\r\n$18\r\nREDIS0010\xff\0\0\0\0\0\0\0\0\
+        *3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nx\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n";
+    let mut server = Server::with_config(REPLICA);
+    let mut client = server.client();
+    follow(&mut client, play_master(&[DATA]));
+    let said = "This replica is sending an error to its master: 'ERR value is not an integer or out of range'";
+    wait_until("it goes on", || server.log().contains(said));
+    assert_eq!(client.ask(&["GET", "a"]), bulk("x"));
+    client.ask(&["REPLICAOF", "NO", "ONE"]);
+    client.ask(&["CONFIG", "SET", "propagation-error-behavior", "panic-on-replicas"]);
+    follow(&mut client, play_master(&[DATA]));
+    assert_ne!(server.wait(), Some(0));
+    assert!(server.log().contains("This replica panicked sending an error to its master after processing the command"));
+}
+
+#[test]
 fn a_data_set_is_loaded_as_it_comes() {
     for load in ["on-empty-db", "swapdb"] {
         let first = Server::with_config(MASTER);

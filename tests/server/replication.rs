@@ -205,6 +205,11 @@ fn a_replica_asks_nothing() {
     peer.0.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, b"");
     assert!(server.log().contains("Replica generated a reply to command 'ping', disconnecting it: "));
+    let (mut peer, _) = synced(&server);
+    peer.say("GET key");
+    let said = "== CRITICAL == This master is sending an error to its replica: 'ERR Replica can't interact with the \
+                keyspace' after processing the command 'get'";
+    wait_until("the error is logged", || server.log().contains(said));
 }
 
 #[test]

@@ -35,12 +35,21 @@ pub struct Options {
     pub filter: Filter,
 }
 
+/// What a replica has of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// Applied.
+    pub offset: i64,
+    /// And on its disk, in an append only file (`FACK`, of 7.2).
+    pub on_disk: Option<i64>,
+}
+
 /// How REPLCONF is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replconf {
     Ok,
-    /// Not at all: note the offset, if it is a replica that speaks. None if it was no number.
-    Ack(Option<i64>),
+    /// Not at all: note it, if it is a replica that speaks. None if the offset was no number.
+    Ack(Option<Acked>),
     /// Not at all: if this server has a master, and that is who asks, tell it our offset.
     GetAck,
 }
@@ -64,7 +73,7 @@ impl Options {
                 b"capa" if value.eq_ignore_ascii_case(b"eof") => self.eof = true,
                 b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.psync2 = true,
                 b"capa" => {}
-                b"ack" => return Ok(Replconf::Ack(num::parse_i64(value))),
+                b"ack" => return Ok(Replconf::Ack(acked(args))),
                 b"getack" => return Ok(Replconf::GetAck),
                 b"rdb-only" => match integer(value)? {
                     only @ 0..=1 => self.rdb_only = only == 1,
@@ -89,6 +98,17 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// `ACK offset [FACK offset]`, in front of whatever else there is.
+fn acked(args: &[&[u8]]) -> Option<Acked> {
+    let at = args.iter().position(|word| word.eq_ignore_ascii_case(b"ack"))?;
+    let offset = num::parse_i64(args.get(at + 1)?)?;
+    let on_disk = match args.get(at + 2..at + 4) {
+        Some([word, value]) if word.eq_ignore_ascii_case(b"fack") => num::parse_i64(value),
+        _ => None,
+    };
+    Some(Acked { offset, on_disk })
 }
 
 fn integer(text: &[u8]) -> Result<i64, String> {
@@ -118,7 +138,9 @@ mod tests {
         assert_eq!(options.filter, Filter { exclude_data: true, exclude_functions: false });
         assert_eq!(apply(&mut options, "rdb-filter-only ''"), Ok(Replconf::Ok));
         assert!(options.filter.exclude_functions && options.filter.is_any());
-        assert_eq!(apply(&mut options, "ack 77"), Ok(Replconf::Ack(Some(77))));
+        assert_eq!(apply(&mut options, "ack 77"), Ok(Replconf::Ack(Some(Acked { offset: 77, on_disk: None }))));
+        let both = Acked { offset: 77, on_disk: Some(70) };
+        assert_eq!(apply(&mut options, "ACK 77 FACK 70"), Ok(Replconf::Ack(Some(both))));
         assert_eq!(apply(&mut options, "ack x"), Ok(Replconf::Ack(None)));
         assert_eq!(apply(&mut options, "getack *"), Ok(Replconf::GetAck));
     }

@@ -145,13 +145,13 @@ fn a_diskless_sync_waits_for_others_and_for_the_first_ack() {
 
     assert_eq!(master.sync(3, options(), Child::Sockets, &DISKLESS), Placement::Waits);
     assert_eq!(master.replicas.kept_waiting(Child::Sockets).collect::<Vec<_>>(), [3]);
-    assert_eq!(master.replicas.ack(1, 0, master.now), Ack::LookAfterChild);
+    assert_eq!(master.replicas.ack(1, acked(0), master.now), Ack::LookAfterChild);
     assert_eq!(master.done(true, Target::Sockets), [(1, AfterChild::Streamed), (2, AfterChild::Streamed)]);
     assert_eq!((master.state(1), master.replicas.get(1).unwrap().streams_from()), (PeerState::Online, None));
-    assert_eq!(master.replicas.ack(1, 12, master.now), Ack::StartStream);
+    assert_eq!(master.replicas.ack(1, acked(12), master.now), Ack::StartStream);
     assert!(master.replicas.get(1).unwrap().streams_from().is_some());
-    assert_eq!(master.replicas.ack(1, 12, master.now), Ack::Noted);
-    assert_eq!(master.replicas.ack(9, 12, master.now), Ack::Unknown);
+    assert_eq!(master.replicas.ack(1, acked(12), master.now), Ack::Noted);
+    assert_eq!(master.replicas.ack(9, acked(12), master.now), Ack::Unknown);
 }
 
 #[test]
@@ -187,16 +187,16 @@ fn what_replicas_have_is_counted_from_their_acks() {
         master.online(id);
     }
     master.sync(4, options(), Child::Other, &DISK);
-    master.replicas.ack(1, 12, master.now);
-    master.replicas.ack(2, 10, master.now);
-    master.replicas.ack(2, 5, master.now);
-    master.replicas.ack(4, 12, master.now);
+    master.replicas.ack(1, acked(12), master.now);
+    master.replicas.ack(2, acked(10), master.now);
+    master.replicas.ack(2, acked(5), master.now);
+    master.replicas.ack(4, acked(12), master.now);
     assert_eq!(
         (master.replicas.count_acks(12), master.replicas.count_acks(10), master.replicas.count_acks(0)),
         (1, 2, 3)
     );
     let later = master.now.plus(11_000);
-    master.replicas.ack(3, 12, later);
+    master.replicas.ack(3, acked(12), later);
     assert_eq!((master.replicas.good(later, 10), master.replicas.good(later, 11)), (1, 3));
     assert!(!master.replicas.all_have(12));
     let report: Vec<String> = master.replicas.lag_report(12, later).into_iter().map(|line| line.text).collect();
@@ -271,4 +271,21 @@ fn sync_is_refused_in_this_order() {
     assert_eq!(cut_off.refusal(&filtered), Some("NOMASTERLINK Can't SYNC while not connected with my master"));
     let failing_over = SyncFacts { failing_over: true, ..cut_off };
     assert_eq!(failing_over.refusal(&filtered), Some("NOMASTERLINK Can't SYNC while failing over"));
+}
+
+fn acked(offset: i64) -> Acked {
+    Acked { offset, on_disk: None }
+}
+
+#[test]
+fn what_is_on_a_replicas_disk_counts_apart() {
+    let mut master = Master::new();
+    master.replicas.add_waiting(1, "one".to_string(), Options::default(), false, master.now);
+    master.replicas.get_mut(1).unwrap().state = PeerState::Online;
+    master.replicas.ack(1, acked(50), master.now);
+    assert_eq!((master.replicas.count_acks(50), master.replicas.count_disk_acks(0)), (1, 0));
+    master.replicas.ack(1, Acked { offset: 60, on_disk: Some(40) }, master.now);
+    assert_eq!((master.replicas.count_disk_acks(40), master.replicas.count_disk_acks(41)), (1, 0));
+    master.replicas.ack(1, Acked { offset: 60, on_disk: Some(30) }, master.now);
+    assert_eq!(master.replicas.count_disk_acks(40), 1, "a disk does not forget");
 }

@@ -121,7 +121,12 @@ pub struct Trouble {
     at: Address,
     since: Millis,
     attempts: u64,
+    /// A port of the same host where somebody listens, while nobody does on the one that is asked for.
+    answers: Option<u16>,
 }
+
+/// The port that is meant most often where another one is written.
+pub const USUAL_PORT: u16 = 6379;
 
 impl Trouble {
     /// One more failed attempt; the line for the log if there is something new to say.
@@ -132,16 +137,43 @@ impl Trouble {
             None => (now, 1, false),
         };
         let text = cause.text(at);
-        *trouble = Some(Trouble { cause, at: at.clone(), since, attempts });
+        let answers = trouble.as_ref().filter(|t| t.at == *at).and_then(|t| t.answers);
+        *trouble = Some(Trouble { cause, at: at.clone(), since, attempts, answers });
         let round = attempts >= 10 && (0..19).any(|power| 10u64.pow(power) == attempts);
         (!known || round).then(|| LogLine::warning(format!("No link to the master: {text} (attempt {attempts}).")))
+    }
+
+    /// Whether it is time to find out if the usual port answers: at the third refusal, and now and then.
+    pub fn wants_probe(&self) -> bool {
+        let round = self.attempts == 3 || (1..19).any(|power| 10u64.pow(power) == self.attempts);
+        self.cause == Cause::Refused && self.at.port != USUAL_PORT && round
+    }
+
+    /// Somebody listens on another port of that host, or does not.
+    pub fn on_probe(&mut self, port: Option<u16>) -> Option<LogLine> {
+        let new = port.is_some() && self.answers != port && self.cause == Cause::Refused;
+        self.answers = port;
+        new.then(|| {
+            LogLine::warning(format!("No link to the master: {} (attempt {}).", self.cause_text(), self.attempts))
+        })
+    }
+
+    fn cause_text(&self) -> String {
+        match (&self.cause, self.answers) {
+            (Cause::Refused, Some(answers)) => format!(
+                "{} refuses connections: nothing listens on {} at that host ({answers} answers); check the port of \
+                 replicaof",
+                self.at, self.at.port
+            ),
+            _ => self.cause.text(&self.at),
+        }
     }
 
     /// `master_link_error`.
     pub fn text(&self, now: Millis) -> String {
         let secs = now.since(self.since).max(0) / 1000;
         let times = if self.attempts == 1 { "attempt" } else { "attempts" };
-        format!("{}; for {secs} s, {} {times}", self.cause.text(&self.at), self.attempts)
+        format!("{}; for {secs} s, {} {times}", self.cause_text(), self.attempts)
     }
 
     pub fn cause(&self) -> &Cause {
@@ -200,6 +232,29 @@ mod tests {
 
         Trouble::note(&mut trouble, Millis(103_000), Cause::Refused, &Address::new("10.5.6.195", 6379));
         assert_eq!(trouble.unwrap().since(), Millis(103_000), "another master, another outage");
+    }
+
+    #[test]
+    fn the_usual_port_is_tried_where_another_refuses() {
+        let at = Address::new("10.5.6.195", 6739);
+        let mut trouble = None;
+        let mut probes = Vec::new();
+        for attempt in 1..=100 {
+            Trouble::note(&mut trouble, Millis(attempt), Cause::Refused, &at);
+            if trouble.as_ref().unwrap().wants_probe() {
+                probes.push(attempt);
+            }
+        }
+        assert_eq!(probes, [3, 10, 100]);
+        let mut trouble = trouble.unwrap();
+        assert_eq!(trouble.on_probe(None), None, "nothing to say");
+        let line = trouble.on_probe(Some(6379)).unwrap();
+        assert!(line.text.contains("nothing listens on 6739 at that host (6379 answers)"), "{}", line.text);
+        assert_eq!(trouble.on_probe(Some(6379)), None, "once is enough");
+        assert!(trouble.text(Millis(0)).contains("(6379 answers)"));
+        let mut usual = None;
+        (0..3).for_each(|_| drop(Trouble::note(&mut usual, Millis(0), Cause::Refused, &Address::new("h", USUAL_PORT))));
+        assert!(!usual.unwrap().wants_probe());
     }
 
     #[test]

@@ -416,6 +416,7 @@ impl World {
         while let Some(action) = self.nodes[at].link.as_mut().and_then(MasterLink::take_action) {
             match action {
                 Action::Connect(to) => self.connect(at, usize::from(to.port)),
+                Action::Probe(to) => self.nodes[at].link.as_mut().unwrap().on_probe(&to, false),
                 Action::Send(bytes) => {
                     if let Some(conn) = self.nodes[at].conn {
                         self.push(conn, true, &bytes);

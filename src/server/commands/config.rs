@@ -87,7 +87,7 @@ fn set(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let words: Vec<&[u8]> = call.args.from(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     let context = SetContext {
-        loading: srv.exec.has_alarm(Alarm::LOADING),
+        loading: srv.exec.has_alarm(Alarm::LOADING) || srv.exec.has_alarm(Alarm::ASYNC_LOADING),
         client: srv.locality(call.caller.client.slot as usize),
     };
     let before = srv.config.clone();

@@ -97,7 +97,7 @@ fn replconf(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let link = client.link.get_or_insert_default();
     match link.options.apply(&args).map_err(|text| CmdError::text(format!("ERR {text}")))? {
         Replconf::Ok => call.reply.ok(),
-        Replconf::Ack(offset) if client.flags.has(ClientFlags::REPLICA) => srv.replica_acked(slot, offset),
+        Replconf::Ack(Some(acked)) if client.flags.has(ClientFlags::REPLICA) => srv.replica_acked(slot, acked),
         // A master asks by the stream; whoever else asks is not told.
         Replconf::Ack(_) | Replconf::GetAck => {}
     }

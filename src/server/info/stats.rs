@@ -40,15 +40,15 @@ fn traffic(srv: &Server, out: &mut Text) {
         ("total_connections_received", stats.connections_received),
         ("total_commands_processed", stats.commands_processed),
         ("instantaneous_ops_per_sec", rates.commands.per_second()),
-        ("total_net_input_bytes", stats.net_input_bytes),
+        ("total_net_input_bytes", stats.net_input_bytes + stats.net_repl_input_bytes),
         ("total_net_output_bytes", stats.net_output_bytes + stats.net_repl_output_bytes),
         ("total_net_repl_input_bytes", stats.net_repl_input_bytes),
         ("total_net_repl_output_bytes", stats.net_repl_output_bytes),
     ]);
     out.hundredths("instantaneous_input_kbps", rates.input_bytes.per_second() as f64 / 1024.0);
     out.hundredths("instantaneous_output_kbps", rates.output_bytes.per_second() as f64 / 1024.0);
-    out.hundredths("instantaneous_input_repl_kbps", 0.0);
-    out.hundredths("instantaneous_output_repl_kbps", 0.0);
+    out.hundredths("instantaneous_input_repl_kbps", rates.repl_input_bytes.per_second() as f64 / 1024.0);
+    out.hundredths("instantaneous_output_repl_kbps", rates.repl_output_bytes.per_second() as f64 / 1024.0);
     out.numbers(&[
         ("rejected_connections", stats.rejected_connections),
         ("sync_full", stats.sync_full),

@@ -22,6 +22,7 @@ use crate::call::ClientRef;
 use crate::net::stream::{Moved, Stream};
 use crate::repl::Backlog;
 use crate::repl::master::{Options, Peer, PeerId, PeerState};
+use crate::repl::replica::trouble::quote;
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Client, Flags};
@@ -101,6 +102,7 @@ impl Server {
     /// Part of `before_sleep`: what has been added to the stream goes out, and who waits for replicas is looked after.
     pub fn serve_replicas(&mut self) {
         self.look_at_acks();
+        self.look_at_disk();
         let end = self.replication.backlog.offset();
         if self.replication.master.announced == end {
             return;
@@ -207,8 +209,16 @@ impl Server {
         if reply.len() == before {
             return;
         }
-        reply.truncate(before);
         let name = row.map_or("<unknown>", |row| self.registry.row(row).spec.name);
+        if let Some(error) = reply.bytes()[before..].strip_prefix(b"-") {
+            let text = quote(error.trim_ascii_end());
+            self.stats.unexpected_error_replies += 1;
+            log::warn!(
+                "== CRITICAL == This master is sending an error to its replica: '{text}' after processing the command \
+                 '{name}'"
+            );
+        }
+        reply.truncate(before);
         let who = self.clients.describe(slot);
         log::warn!("Replica generated a reply to command '{name}', disconnecting it: {who}");
         self.clients.close_asap(slot);

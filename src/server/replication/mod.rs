@@ -9,7 +9,7 @@
 use crate::base::ids::RunId;
 use crate::base::millis::Millis;
 use crate::call::effects::{Ops, Targets};
-use crate::repl::{Backlog, Failover, Ids, Replicas, Resume};
+use crate::repl::{Backlog, Failover, Ids, Replicas, Resume, command};
 use crate::server::Server;
 use crate::server::propagate::{Feed, Wrap};
 
@@ -84,6 +84,13 @@ impl Server {
             if opened {
                 self.check_replicas_output();
             }
+        }
+    }
+
+    /// Adds a request of this server's own to the stream.
+    pub(in crate::server) fn feed_own(&mut self, args: &[&[u8]]) {
+        if self.replication.backlog.append(&command(args)) {
+            self.check_replicas_output();
         }
     }
 }

@@ -8,6 +8,7 @@
 //! *Counterpart in C Redis:* `replicationSetMaster`, `replicationUnsetMaster`, the replica's half of
 //! `replicationCron`.
 
+mod disk;
 mod own;
 mod receive;
 mod stream;
@@ -26,6 +27,9 @@ use crate::server::apply_config::set_oom_score;
 use crate::server::blocking::Unblock;
 use crate::server::client::Flags;
 use crate::server::gates::Alarm;
+use crate::sys::log::{Role, set_role};
+use crate::sys::lookup::{Lookup, Probe};
+use disk::OnDisk;
 pub use own::OwnKeys;
 use receive::Receiving;
 use way::{Conn, Input};
@@ -40,10 +44,17 @@ pub struct Follow {
     lost: Option<Lost>,
     /// Commands of a transaction that is not closed yet, as they came: no part of the stream that was applied.
     unapplied: Vec<u8>,
+    on_disk: OnDisk,
+    /// Another port of the master's host that is being tried.
+    probe: Option<(Address, Probe)>,
+    /// When the log was last told that the disk does not take what the master sends.
+    disk_complaint: Option<Millis>,
 }
 
 enum Way {
     None,
+    /// The master's name is being looked up.
+    Lookup(Lookup),
     Conn(Conn),
     Stream(ClientRef),
 }
@@ -100,6 +111,9 @@ impl Server {
             receiving: None,
             lost: None,
             unapplied: Vec::new(),
+            on_disk: OnDisk::default(),
+            probe: None,
+            disk_complaint: None,
         }));
         self.role_changed();
     }
@@ -130,6 +144,7 @@ impl Server {
     /// Brings everything that depends on the role in line with it.
     pub fn role_changed(&mut self) {
         self.replication.replica = self.replication.follow.is_some();
+        set_role(if self.replication.replica { Role::Replica } else { Role::Master });
         // A refusal has been logged, and is no reason not to change the role.
         let _ = set_oom_score(self);
         if !self.replication.replica {
@@ -230,6 +245,7 @@ impl Server {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Log(line) => write_log(&line),
+            Action::Probe(address) => self.begin_probe(address),
             Action::Connect(address) => self.connect_to_master(&address),
             Action::Send(bytes) => self.send_to_master(&bytes),
             Action::Close => self.close_way(),
@@ -272,6 +288,7 @@ impl Server {
         }
         let (Start::Continued { db, .. } | Start::Loaded { db, .. }) = start;
         self.begin_stream(db);
+        self.note_applied();
     }
 
     /// The append only file was stopped for a data set that took the place of what it told.

@@ -95,6 +95,8 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     crash::install(crate::server::version::REDIS_VERSION, config.crash_log_enabled);
     crash::set_exit_on_panic(config.use_exit_on_panic);
     let clock = Clock::new();
+    // As the reference: before it knows what it is.
+    server_log::set_role(server_log::Role::Child);
     says::starting(&config, file.as_deref(), &clock);
     for finding in &loaded.findings {
         log::warn!("{finding}");

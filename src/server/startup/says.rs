@@ -57,6 +57,7 @@ pub fn starting(config: &Config, file: Option<&Path>, clock: &Clock) {
             config.maxmemory
         );
     }
+    server_log::set_role(if config.replicaof.is_some() { server_log::Role::Replica } else { server_log::Role::Master });
     log::info!("monotonic clock: {}", clock.description());
 }
 

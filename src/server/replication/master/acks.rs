@@ -8,7 +8,7 @@
 use crate::base::millis::Millis;
 use crate::base::num;
 use crate::call::{Call, ClientRef, CmdError, CmdResult, Origin};
-use crate::repl::{command, master::Ack};
+use crate::repl::master::{Ack, Acked};
 use crate::server::Server;
 use crate::server::blocking::{UNBLOCKED, Unblock};
 use crate::server::client::Flags;
@@ -106,8 +106,9 @@ impl Server {
 
     /// How many replicas have it, and whether the disk does.
     fn have(&self, need: &Need) -> (i64, bool) {
-        // Replicas of 7.0 do not tell what is on their disks, so none counts for WAITAOF.
-        let replicas = if need.disk.is_some() { 0 } else { self.replication.replicas.count_acks(need.offset) as i64 };
+        let all = &self.replication.replicas;
+        let replicas = if need.disk.is_some() { all.count_disk_acks(need.offset) } else { all.count_acks(need.offset) };
+        let replicas = replicas as i64;
         let aof = &self.persistence.aof;
         (replicas, need.disk.is_some_and(|disk| aof.is_on() && aof.synced >= disk.position))
     }
@@ -127,13 +128,13 @@ impl Server {
     }
 
     /// Notes what a replica has told.
-    pub fn replica_acked(&mut self, slot: usize, offset: Option<i64>) {
-        let (Some(offset), now) = (offset, self.clock.now()) else { return };
+    pub fn replica_acked(&mut self, slot: usize, acked: Acked) {
+        let now = self.clock.now();
         let id = self.clients[slot].id.0;
-        let mut ack = self.replication.replicas.ack(id, offset, now);
+        let mut ack = self.replication.replicas.ack(id, acked, now);
         if ack == Ack::LookAfterChild {
             self.reap_child();
-            ack = self.replication.replicas.ack(id, offset, now);
+            ack = self.replication.replicas.ack(id, acked, now);
         }
         if ack == Ack::StartStream {
             self.clients.wants_write(slot);
@@ -158,7 +159,7 @@ impl Server {
     /// `REPLCONF GETACK *`, as a part of the stream.
     pub fn ask_for_acks(&mut self) {
         if !self.replication.replicas.is_empty() && self.replication.is_fed() {
-            self.replication.backlog.append(&command(&[b"REPLCONF", b"GETACK", b"*"]));
+            self.feed_own(&[b"REPLCONF", b"GETACK", b"*"]);
         }
     }
 

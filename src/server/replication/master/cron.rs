@@ -6,7 +6,6 @@
 
 use super::sync::say;
 use crate::base::ids::RunId;
-use crate::repl::command;
 use crate::repl::master::PeerId;
 use crate::server::Server;
 
@@ -50,7 +49,7 @@ impl Server {
         let due = replication.replicas.ping_due(self.clock.now(), self.config.repl_ping_replica_period);
         let stands_still = replication.failover.holds_stream() && self.pause.is_on();
         if due && !stands_still {
-            replication.backlog.append(&command(&[b"PING"]));
+            self.feed_own(&[b"PING"]);
         }
     }
 

@@ -221,6 +221,7 @@ impl Server {
         }
         self.drop_replicas();
         self.replication.own.clear();
+        self.forget_on_disk();
         self.replication.backlog.deactivate();
     }
 

@@ -9,6 +9,7 @@
 
 use super::Way;
 use crate::call::{Args, ClientRef, DbId, Effects};
+use crate::config::values::PropagationErrorBehavior;
 use crate::repl::replica::Lost;
 use crate::repl::replica::trouble::quote;
 use crate::resp::request::{self, End};
@@ -16,11 +17,14 @@ use crate::resp::{Batch, Limits, Proto, ReplyBuf};
 use crate::server::Server;
 use crate::server::client::Flags;
 use crate::server::dispatch;
+use crate::server::gates::{self, Alarm};
 use crate::server::look_ahead::LookAhead;
 use crate::server::registry::RowId;
 
 /// A master may send what it was allowed to take itself.
 const LIMITS: Limits = Limits { max_bulk: u32::MAX as u64 / 2, authenticated: true };
+/// The least time between two lines about a disk that does not take what the master sends.
+const DISK_COMPLAINT_MS: i64 = 10_000;
 /// Replies of errors to the master that are logged, in a row of so many.
 const LOGGED_ERRORS: u64 = 1000;
 
@@ -67,8 +71,9 @@ impl Server {
         }
     }
 
-    /// So many bytes of the stream have come.
+    /// So many bytes of the stream have come. They were counted as a client's input.
     pub(in crate::server) fn stream_arrived(&mut self, bytes: usize) {
+        self.stats.net_input_bytes -= bytes as u64;
         self.stats.net_repl_input_bytes += bytes as u64;
         let now = self.clock.now();
         if let Some(follow) = &mut self.replication.follow {
@@ -143,6 +148,7 @@ impl Server {
         self.exec.buffers.ahead = ahead;
         self.exec.buffers.fx = fx;
         self.clients[slot].partial = partial;
+        self.note_applied();
         at
     }
 
@@ -200,11 +206,7 @@ impl Server {
         fx: &mut Effects,
     ) {
         if args.len() >= 2 && args.is(0, "REPLCONF") && args.is(1, "GETACK") {
-            let now = self.clock.now();
-            if let Some(follow) = &mut self.replication.follow {
-                follow.link.send_ack(now);
-            }
-            return self.carry_out_link();
+            return self.acknowledge();
         }
         let known = known.filter(|(row, args)| self.registry.row(*row).spec.arity_fits(args.len()));
         let Some((row, args)) = known else {
@@ -219,6 +221,9 @@ impl Server {
         client.last_row = Some(row);
         if client.flags.has(Flags::MULTI) && !dispatch::runs_inside_multi(name) {
             return dispatch::queue(self, slot, row, args);
+        }
+        if self.exec.has_alarm(Alarm::DISK_ERROR) {
+            self.complain_of_disk();
         }
         self.make_room();
         let caller = self.clients[slot].caller(slot);
@@ -242,6 +247,27 @@ impl Server {
                 quote(args.get(0))
             );
         }
+        let wanted = matches!(
+            self.config.propagation_error_behavior,
+            PropagationErrorBehavior::Panic | PropagationErrorBehavior::PanicOnReplicas
+        );
+        if wanted && self.config.replica_read_only {
+            let command = quote(args.get(0));
+            panic!("This replica panicked sending an error to its master after processing the command '{command}'");
+        }
+    }
+
+    /// The data set must stay the master's, whatever the disk says: 7.0.15 ends here unless it is told to ignore that.
+    fn complain_of_disk(&mut self) {
+        let now = self.clock.now();
+        let Some(follow) = &self.replication.follow else { return };
+        let lately = follow.disk_complaint.is_some_and(|at| now.since(at) < DISK_COMPLAINT_MS);
+        if !lately && gates::writes_reach_disk(self).is_err() {
+            log::warn!("Replica is applying a command even though it is unable to write to disk.");
+            if let Some(follow) = &mut self.replication.follow {
+                follow.disk_complaint = Some(now);
+            }
+        }
     }
 
     /// A piece of the stream has been dealt with.
@@ -259,8 +285,11 @@ impl Server {
             replication.backlog.append(&before);
             follow.link.on_applied(before.len() as u64, db);
         }
-        replication.backlog.append(bytes);
+        let opened = replication.backlog.append(bytes);
         follow.link.on_applied(bytes.len() as u64, db);
+        if opened {
+            self.check_replicas_output();
+        }
     }
 
     fn stream_makes_no_sense(&mut self, slot: usize, what: String) {

@@ -5,7 +5,8 @@
 //! worth nothing once the connection is closed. While a data set is loaded nothing is read.
 //! *Counterpart in C Redis:* `connectWithMaster`, `syncWithMaster`'s reading and writing.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Way;
 use crate::net::stream::Moved;
@@ -14,6 +15,7 @@ use crate::repl::Took;
 use crate::repl::replica::{Address, ConnectError, LoadError, LoadFailure, Lost};
 use crate::server::Server;
 use crate::server::persistence::reason;
+use crate::sys::lookup::{Lookup, Probe};
 
 /// Bytes read at a time, and how often in one turn.
 const READ_SIZE: usize = 128 * 1024;
@@ -71,20 +73,60 @@ impl Input {
 impl Server {
     pub(super) fn connect_to_master(&mut self, address: &Address) {
         let settings = self.link_settings();
+        if let Some(follow) = &mut self.replication.follow {
+            follow.link.settings = settings;
+            follow.input.clear();
+        }
+        let way = match address.host.parse::<IpAddr>() {
+            Ok(ip) => self.open_conn(&[SocketAddr::new(ip, address.port)]),
+            Err(_) => Lookup::begin(&address.host, address.port).map(Way::Lookup),
+        };
+        self.take_way(way);
+    }
+
+    fn open_conn(&mut self, addresses: &[SocketAddr]) -> io::Result<Way> {
         let source = self.config.bind_source_addr.parse::<IpAddr>().ok();
-        let found = connect::resolve(&address.host, address.port);
-        let opened = found.and_then(|addresses| connect::connect(&addresses, source)).and_then(|mut stream| {
-            let token = self.net.add(&mut stream, Route::Master)?;
-            Ok(Conn { stream, token, connected: false, out: Vec::new() })
-        });
+        let mut stream = connect::connect(addresses, source)?;
+        let token = self.net.add(&mut stream, Route::Master)?;
+        Ok(Way::Conn(Conn { stream, token, connected: false, out: Vec::new() }))
+    }
+
+    fn take_way(&mut self, way: io::Result<Way>) {
         let now = self.clock.now();
         let Some(follow) = &mut self.replication.follow else { return };
-        follow.link.settings = settings;
-        follow.input.clear();
-        match opened {
-            Ok(conn) => follow.way = Way::Conn(conn),
-            Err(error) => follow.link.on_connect_failed(now, ConnectError::AtOnce, &reason(&error)),
+        match way {
+            Ok(way) => follow.way = way,
+            Err(error) => {
+                follow.way = Way::None;
+                follow.link.on_connect_failed(now, ConnectError::AtOnce, &reason(&error));
+            }
         }
+    }
+
+    /// Whether somebody listens at another port of the master's host: that will be seen later.
+    pub(super) fn begin_probe(&mut self, address: Address) {
+        let Some(follow) = &mut self.replication.follow else { return };
+        // Nothing depends on it but what the log says.
+        follow.probe = Probe::begin(&address.host, address.port).ok().map(|probe| (address, probe));
+    }
+
+    fn look_at_probe(&mut self) {
+        let Some(follow) = &mut self.replication.follow else { return };
+        let Some(answer) = follow.probe.as_ref().and_then(|(_, probe)| probe.answer()) else { return };
+        if let Some((address, _)) = follow.probe.take() {
+            follow.link.on_probe(&address, answer == Some(true));
+            self.carry_out_link();
+        }
+    }
+
+    /// Part of each turn: connects once the master's name has been looked up.
+    fn look_at_lookup(&mut self) {
+        let Some(Way::Lookup(lookup)) = self.replication.follow.as_ref().map(|follow| &follow.way) else { return };
+        let Some(found) = lookup.answer() else { return };
+        let found = found.unwrap_or_else(|| Err(io::Error::other("the resolver gave no answer")));
+        let way = found.and_then(|addresses| self.open_conn(&addresses));
+        self.take_way(way);
+        self.carry_out_link();
     }
 
     fn conn(&mut self) -> Option<&mut Conn> {
@@ -99,7 +141,7 @@ impl Server {
         let Some(follow) = &mut self.replication.follow else { return };
         follow.input.clear();
         match std::mem::replace(&mut follow.way, Way::None) {
-            Way::None => {}
+            Way::None | Way::Lookup(_) => {}
             Way::Conn(mut conn) => self.net.remove(&mut conn.stream, conn.token),
             Way::Stream(who) => {
                 if self.clients.find(who).is_some() {
@@ -122,7 +164,7 @@ impl Server {
     pub(super) fn send_to_master(&mut self, bytes: &[u8]) {
         let Some(follow) = &mut self.replication.follow else { return };
         match &mut follow.way {
-            Way::None => {}
+            Way::None | Way::Lookup(_) => {}
             Way::Conn(conn) => {
                 conn.out.extend_from_slice(bytes);
                 conn.flush();
@@ -170,8 +212,10 @@ impl Server {
         }
     }
 
-    /// Part of each turn: reads on where the last turn stopped.
-    pub(in crate::server) fn go_on_reading_master(&mut self) {
+    /// Part of each turn: goes on where the last turn stopped.
+    pub(in crate::server) fn go_on_with_master(&mut self) {
+        self.look_at_lookup();
+        self.look_at_probe();
         let more = self.replication.follow.as_mut().is_some_and(|follow| std::mem::take(&mut follow.input.more));
         if more {
             self.read_from_master();
