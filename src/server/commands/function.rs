@@ -139,7 +139,7 @@ pub const FLUSH: ServerCommand = row(
         flags: WRITE.or(NOSCRIPT),
         complexity: "O(N) where N is the number of functions deleted",
         summary: "Deletes all libraries.",
-        syntax: "[ASYNC|SYNC]",
+        syntax: "[<ASYNC|SYNC>:async]",
         tips: ALL_SHARDS,
         ..Spec::BASE
     },
@@ -313,7 +313,7 @@ pub const RESTORE: ServerCommand = row(
         flags: WRITE.or(DENYOOM).or(NOSCRIPT),
         complexity: "O(N) where N is the number of functions on the payload",
         summary: "Loads all libraries of a payload.",
-        syntax: "serialized-value [FLUSH|APPEND|REPLACE]:policy",
+        syntax: "serialized-value [<FLUSH|APPEND|REPLACE>:policy]",
         tips: ALL_SHARDS,
         ..Spec::BASE
     },
