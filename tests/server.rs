@@ -39,6 +39,9 @@ mod debug;
 #[path = "server/evict.rs"]
 mod evict;
 
+#[path = "server/functions.rs"]
+mod functions;
+
 #[path = "server/info.rs"]
 mod info;
 

@@ -6,6 +6,7 @@
 //! *Does not know:* what a route is for. *Invariant:* a token is reused only after its route was removed; events
 //! of one wait are delivered as a batch, so a route may vanish before its event is looked at: the receiver checks.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -87,14 +88,14 @@ impl Reactor {
     }
 
     /// Waits for events, at most so long; appends what is ready to `ready`.
-    pub fn wait(&mut self, timeout: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub fn wait(&mut self, timeout: Duration, ready: &mut VecDeque<Ready>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
         for event in &self.events {
             if let Some(&route) = self.routes.get(event.token().0) {
-                ready.push(Ready {
+                ready.push_back(Ready {
                     route,
                     readable: event.is_readable(),
                     writable: event.is_writable(),

@@ -21,11 +21,11 @@ const DIRECT: c_int = 250;
 #[derive(Debug)]
 pub enum Fail {
     /// `luaL_error`: the position of the caller, and this.
-    Error(String),
+    Error(Vec<u8>),
     /// What Lua itself raises inside a C function: this, without a position.
     Plain(&'static str),
     /// `luaL_argerror`: which argument, and what is wrong with it.
-    Argument(usize, String),
+    Argument(usize, Vec<u8>),
     /// `lua_error`: any value, as it is.
     Raise(Value),
     /// The engine failed.
@@ -39,12 +39,12 @@ impl From<mlua::Error> for Fail {
 }
 
 /// Shorthand for [`Fail::Error`].
-pub fn fail<T>(text: impl Into<String>) -> std::result::Result<T, Fail> {
+pub fn fail<T>(text: impl Into<Vec<u8>>) -> std::result::Result<T, Fail> {
     Err(Fail::Error(text.into()))
 }
 
 /// Shorthand for [`Fail::Argument`].
-pub fn bad_argument<T>(at: usize, text: impl Into<String>) -> std::result::Result<T, Fail> {
+pub fn bad_argument<T>(at: usize, text: impl Into<Vec<u8>>) -> std::result::Result<T, Fail> {
     Err(Fail::Argument(at, text.into()))
 }
 
@@ -186,11 +186,16 @@ fn describe(lua: &Lua, fail: Fail) -> Result<Value> {
     let text = match fail {
         Fail::Raise(value) => return Ok(value),
         Fail::Engine(error) => return Err(error),
-        Fail::Plain(text) => text.to_string(),
-        Fail::Error(text) => position(lua, 2) + &text,
-        Fail::Argument(at, text) => position(lua, 2) + &argument(lua, at, &text),
+        Fail::Plain(text) => text.as_bytes().to_vec(),
+        Fail::Error(text) => [position(lua, 2).as_bytes(), &text].concat(),
+        Fail::Argument(at, text) => {
+            let mut whole = (position(lua, 2) + &argument(lua, at)).into_bytes();
+            whole.extend_from_slice(&text);
+            whole.push(b')');
+            whole
+        }
     };
-    text.into_lua(lua)
+    Ok(Value::String(lua.create_string(text)?))
 }
 
 /// `luaL_where`: the file and line of the function at this level, or nothing.
@@ -202,7 +207,8 @@ pub fn position(lua: &Lua, level: usize) -> String {
     found.flatten().unwrap_or_default()
 }
 
-fn argument(lua: &Lua, at: usize, text: &str) -> String {
+/// Which argument is bad, up to the bracket before the reason.
+fn argument(lua: &Lua, at: usize) -> String {
     let (name, method) = lua
         .inspect_stack(1, |debug| {
             let names = debug.names();
@@ -211,9 +217,9 @@ fn argument(lua: &Lua, at: usize, text: &str) -> String {
         })
         .unwrap_or_else(|| ("?".to_string(), false));
     match (method, at) {
-        (true, 1) => format!("calling '{name}' on bad self ({text})"),
-        (true, _) => format!("bad argument #{} to '{name}' ({text})", at.wrapping_sub(1) as i64),
-        (false, _) => format!("bad argument #{at} to '{name}' ({text})"),
+        (true, 1) => format!("calling '{name}' on bad self ("),
+        (true, _) => format!("bad argument #{} to '{name}' (", at.wrapping_sub(1) as i64),
+        (false, _) => format!("bad argument #{at} to '{name}' ("),
     }
 }
 

@@ -4,7 +4,7 @@
 //! commands do. *Counterpart in C Redis:* `processCommand`.
 
 use crate::call::{Args, CmdError, Effects};
-use crate::command::spec::{MAY_REPLICATE, WRITE};
+use crate::command::spec::{Flags as CommandFlags, MAY_REPLICATE, NO_MANDATORY_KEYS, WRITE};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
 use crate::server::client::{Flags, Transaction};
@@ -189,10 +189,12 @@ fn clip(bytes: &[u8], max: usize) -> &[u8] {
 }
 
 impl Server {
-    /// Nothing but the role of a replica has raised an alarm, and the command changes nothing.
+    /// Nothing but the role of a replica has raised an alarm, and the command changes nothing. What runs a script or a
+    /// function (`NO_MANDATORY_KEYS`) is for the gates to look at.
     #[inline]
     fn only_reads_here(&self, row: RowId) -> bool {
-        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(WRITE.or(MAY_REPLICATE))
+        const MAY_CHANGE: CommandFlags = WRITE.or(MAY_REPLICATE).or(NO_MANDATORY_KEYS);
+        self.exec.alarms == Alarm::READ_ONLY.0 && !self.registry.row(row).spec.flags.has(MAY_CHANGE)
     }
 }
 

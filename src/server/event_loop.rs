@@ -4,6 +4,7 @@
 //! *Invariant:* replies are written, and clients freed, in `before_sleep` and nowhere else. *Counterpart in C
 //! Redis:* `aeMain`, `beforeSleep`, `acceptCommonHandler`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Server;
@@ -36,7 +37,9 @@ pub struct Loop {
     /// Time spent awake, and since when the loop is awake, in ticks.
     pub busy_ticks: u64,
     awake_since: u64,
-    ready: Vec<Ready>,
+    /// Events that are still to be dealt with. Who serves others in the middle of one event serves these too: the
+    /// kernel tells of each only once.
+    ready: VecDeque<Ready>,
     /// Expiry has more to do than one slice allowed.
     expiring: bool,
     /// Held as long as the process lives.
@@ -75,21 +78,19 @@ impl Server {
 
     /// Waits for events, at most so long, and deals with them.
     pub(super) fn serve_events(&mut self, timeout_us: u64) {
-        let mut ready = std::mem::take(&mut self.turn.ready);
         if self.turn.awake_since != 0 {
             self.turn.busy_ticks += ticks().wrapping_sub(self.turn.awake_since);
         }
-        if let Err(error) = self.net.wait(Duration::from_micros(timeout_us), &mut ready) {
+        if let Err(error) = self.net.wait(Duration::from_micros(timeout_us), &mut self.turn.ready) {
             log::error!("Waiting for events failed: {error}");
         }
         self.turn.awake_since = ticks();
         self.turn.turns += 1;
         self.clock.refresh();
         self.ks.access.tick(self.clock.now());
-        for event in ready.drain(..) {
+        while let Some(event) = self.turn.ready.pop_front() {
             self.on_ready(event);
         }
-        self.turn.ready = ready;
         for _ in 0..self.clients.readers() {
             let Some(slot) = self.clients.next_reader() else { break };
             self.read_client(slot);

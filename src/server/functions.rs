@@ -44,7 +44,9 @@ impl Functions {
 
     /// Libraries whose name fits the pattern.
     pub fn matching<'a>(&'a self, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a Library> {
-        let fits = move |library: &&Library| pattern.is_none_or(|p| glob::matches(p, library.name.as_bytes(), Case::Insensitive));
+        let fits = move |library: &&Library| {
+            pattern.is_none_or(|p| glob::matches(p, library.name.as_bytes(), Case::Insensitive))
+        };
         self.libraries.iter().filter(fits)
     }
 
@@ -167,10 +169,7 @@ impl Server {
     }
 
     /// Does something to the libraries, with the engine at hand. Not while a function runs.
-    fn with_functions<R>(
-        &mut self,
-        act: impl FnOnce(&mut Functions) -> Result<R, Vec<u8>>,
-    ) -> Result<R, CmdError> {
+    fn with_functions<R>(&mut self, act: impl FnOnce(&mut Functions) -> Result<R, Vec<u8>>) -> Result<R, CmdError> {
         if self.hosting.running.is_some() {
             return Err(CmdError::Fixed("ERR A script runs already"));
         }
@@ -233,7 +232,8 @@ impl Server {
         };
         self.functions.note_command(call.args);
         let result = self.run_function(call, &engine, &function, keys, rights);
-        self.functions.engine = Some(engine);
+        // A data set that came meanwhile has brought its own.
+        self.functions.engine.get_or_insert(engine);
         self.functions.command.clear();
         result
     }

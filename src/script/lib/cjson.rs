@@ -107,7 +107,7 @@ fn choice(given: &Given<'_>, at: usize, words: &[&str]) -> Result<Option<usize>,
             let text = given.string(at)?;
             match words.iter().position(|word| text.as_bytes() == word.as_bytes()) {
                 Some(found) => Ok(Some(found)),
-                None => bad_argument(at, format!("invalid option '{}'", text.to_string_lossy())),
+                None => bad_argument(at, [b"invalid option '", &text.as_bytes()[..], b"'"].concat()),
             }
         }
     }

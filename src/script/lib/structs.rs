@@ -93,7 +93,7 @@ impl Format {
                 }
                 self.align = align;
             }
-            _ => return bad_argument(1, format!("invalid format option '{}'", char::from(letter))),
+            _ => return bad_argument(1, [b"invalid format option '", &[letter][..], b"'"].concat()),
         }
         Ok(())
     }

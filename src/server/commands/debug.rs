@@ -294,18 +294,18 @@ fn set_packed_threshold(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 }
 
 fn reload(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let (mut save, mut flush) = (true, true);
+    let (mut save, mut flush, mut merge) = (true, true, false);
     for option in call.args.from(2) {
         match option.to_ascii_uppercase().as_slice() {
             b"NOSAVE" => save = false,
             b"NOFLUSH" => flush = false,
-            b"MERGE" => {}
+            b"MERGE" => merge = true,
             _ => {
                 return Err(CmdError::Fixed("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
             }
         }
     }
-    srv.debug_reload(save, flush)?;
+    srv.debug_reload(save, flush, merge)?;
     call.reply.ok();
     Ok(())
 }

@@ -72,14 +72,6 @@ pub const FUNCTION: ServerCommand = Command::new(
     },
 );
 
-/// The error for too many arguments, of a subcommand that takes them as they come.
-fn too_many(call: &Call<'_>) -> CmdError {
-    let subcommand = String::from_utf8_lossy(call.arg(1)).chars().take(128).collect::<String>();
-    CmdError::text(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try FUNCTION HELP."
-    ))
-}
-
 /// The libraries have changed: counted, and told as it was asked for.
 fn changed(call: &mut Call<'_>) {
     call.fx.dirty += 1;
@@ -147,7 +139,7 @@ pub const FLUSH: ServerCommand = row(
         flags: WRITE.or(NOSCRIPT),
         complexity: "O(N) where N is the number of functions deleted",
         summary: "Deletes all libraries.",
-        syntax: "[ASYNC|SYNC]",
+        syntax: "[<ASYNC|SYNC>:async]",
         tips: ALL_SHARDS,
         ..Spec::BASE
     },
@@ -156,7 +148,7 @@ pub const FLUSH: ServerCommand = row(
 /// A Lua state cannot go to another thread, so ASYNC does what SYNC does.
 fn flush(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     if call.args.len() > 3 {
-        return Err(too_many(call));
+        return Err(crate::command::help::unknown_or_misused(call));
     }
     if call.args.len() == 3 && !call.args.is(2, "sync") && !call.args.is(2, "async") {
         return Err(CmdError::Fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
@@ -321,7 +313,7 @@ pub const RESTORE: ServerCommand = row(
         flags: WRITE.or(DENYOOM).or(NOSCRIPT),
         complexity: "O(N) where N is the number of functions on the payload",
         summary: "Loads all libraries of a payload.",
-        syntax: "serialized-value [FLUSH|APPEND|REPLACE]:policy",
+        syntax: "serialized-value [<FLUSH|APPEND|REPLACE>:policy]",
         tips: ALL_SHARDS,
         ..Spec::BASE
     },
@@ -329,7 +321,7 @@ pub const RESTORE: ServerCommand = row(
 
 fn restore(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     if call.args.len() > 4 {
-        return Err(too_many(call));
+        return Err(crate::command::help::unknown_or_misused(call));
     }
     let policy = match call.args.opt(3) {
         None => Policy::Append,

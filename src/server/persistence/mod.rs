@@ -202,9 +202,9 @@ impl Server {
         Ok(())
     }
 
-    /// DEBUG RELOAD: saves, empties, loads. Each of the first two may be left out; without emptying, keys of the file
-    /// replace those that are there.
-    pub fn debug_reload(&mut self, save: bool, flush: bool) -> Result<(), CmdError> {
+    /// DEBUG RELOAD: saves, empties, loads. Each of the first two may be left out. `merge`: what is in the file replaces
+    /// what is there; else it must not be there.
+    pub fn debug_reload(&mut self, save: bool, flush: bool, merge: bool) -> Result<(), CmdError> {
         self.stop_save_child();
         if save {
             self.save_now().map_err(|why| CmdError::text(format!("ERR {why}")))?;
@@ -215,7 +215,7 @@ impl Server {
             self.flush_functions();
             self.drain_server_side(&mut fx);
         }
-        self.reload(!flush).map_err(|reason| {
+        self.reload(merge).map_err(|reason| {
             log::warn!("DEBUG RELOAD failed: {reason}");
             CmdError::Fixed("ERR Error trying to load the RDB dump, check server logs.")
         })?;
