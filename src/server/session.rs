@@ -9,8 +9,11 @@
 //! *Counterpart in C Redis:* `scriptCall`, `scriptPrepareForRun`, `scriptInterrupt`, `processEventsWhileBlocked`.
 
 use super::Server;
+use super::client::Flags as ClientFlags;
 use super::gates::{self, Alarm};
 use super::registry::{RowId, Unknown};
+use crate::acl::Denied;
+use crate::acl::log::Context;
 use crate::call::effects::Replicate;
 use crate::call::{Args, Caller, CmdError, Effects, Origin};
 use crate::command::spec::{DENYOOM, Flags, MAY_REPLICATE, NOSCRIPT, WRITE};
@@ -40,8 +43,8 @@ struct Session<'a> {
 
 type Gate = fn(&Session<'_>, Flags) -> Result<(), CmdError>;
 
-/// Asked in this order, after the name and the number of arguments.
-const GATES: &[Gate] = &[for_scripts, may_write, disk_error, memory];
+/// Asked in this order, after the name, the number of arguments, and the rights of the caller's user.
+const GATES: &[Gate] = &[may_write, disk_error, memory];
 
 impl Server {
     /// Lends the server to a script of `caller` while `run` runs. What the script did is in `fx`, as one unit.
@@ -105,9 +108,34 @@ impl Session<'_> {
             let error = CmdError::Fixed("ERR Wrong number of args calling Redis command from script");
             return Err((Some(row), error));
         }
+        for_scripts(self, spec.flags).map_err(|error| (Some(row), error))?;
+        self.permitted(row, args).map_err(|error| (Some(row), error))?;
         GATES.iter().try_for_each(|gate| gate(self, spec.flags)).map_err(|error| (Some(row), error))?;
         self.written |= spec.flags.has(WRITE);
         Ok(row)
+    }
+
+    /// A script has the rights of whoever runs it.
+    fn permitted(&mut self, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
+        let who = self.caller.client;
+        let Some(client) = self.srv.clients.find(who).filter(|client| client.flags.has(ClientFlags::RESTRICTED)) else {
+            return Ok(());
+        };
+        let (user, slot) = (client.user, who.slot as usize);
+        let Err(denied) = self.srv.acl_check(user, row, args) else {
+            return self.srv.sort_refusal(slot, row, args).map_or(Ok(()), Err);
+        };
+        self.srv.log_denied(slot, row, args, Context::Lua);
+        Err(CmdError::Fixed(match denied {
+            Denied::Command => "ERR The user executing the script can't run this command or subcommand",
+            Denied::Key(_) => {
+                "ERR The user executing the script can't access at least one of the keys mentioned in the command \
+                 arguments"
+            }
+            Denied::Channel(_) => {
+                "ERR The user executing the script can't publish to the channel mentioned in the command"
+            }
+        }))
     }
 
     fn run(&mut self, row: RowId, args: Args<'_>, reply: &mut ReplyBuf) {
