@@ -4,6 +4,7 @@
 //! thread; the kernel side (`sys`, `net`) knows nothing of Redis; `server` joins the two. ARCHITECTURE.md holds
 //! the map, the invariants and the order in which to read.
 
+pub mod acl;
 pub mod aof;
 pub mod base;
 pub mod call;

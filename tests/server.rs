@@ -6,6 +6,9 @@
 #[path = "server/harness.rs"]
 mod harness;
 
+#[path = "server/acl.rs"]
+mod acl;
+
 #[path = "server/clients.rs"]
 mod clients;
 

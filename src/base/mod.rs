@@ -16,4 +16,5 @@ pub mod num;
 pub mod quote;
 pub mod rng;
 pub mod sha1;
+pub mod sha256;
 pub mod units;

@@ -30,6 +30,8 @@ pub enum CmdError {
     ExecAbort,
     NestedMulti,
     WrongPass,
+    /// The user lacks a right.
+    NoPermission(Lacking),
     Busy,
     /// "wrong number of arguments for 'name' command"; the name as `COMMAND` shows it.
     Arity(Cow<'static, str>),
@@ -39,6 +41,15 @@ pub enum CmdError {
     Fixed(&'static str),
     /// A text made of the request, prefix included.
     Text(Vec<u8>),
+}
+
+/// What a user may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// Run the command of this full name.
+    Command(&'static str),
+    Key,
+    Channel,
 }
 
 impl CmdError {
@@ -76,7 +87,17 @@ impl CmdError {
             CmdError::NestedMulti => "ERR MULTI calls can not be nested",
             CmdError::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
             CmdError::Busy => "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            CmdError::NoPermission(Lacking::Key) => {
+                "NOPERM this user has no permissions to access one of the keys used as arguments"
+            }
+            CmdError::NoPermission(Lacking::Channel) => {
+                "NOPERM this user has no permissions to access one of the channels used as arguments"
+            }
             CmdError::Fixed(text) => text,
+            CmdError::NoPermission(Lacking::Command(name)) => {
+                let text = format!("NOPERM this user has no permissions to run the '{name}' command");
+                return Cow::Owned(text.into_bytes());
+            }
             CmdError::Arity(name) => {
                 return Cow::Owned(format!("ERR wrong number of arguments for '{name}' command").into_bytes());
             }

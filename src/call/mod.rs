@@ -13,4 +13,4 @@ pub mod options;
 pub use args::Args;
 pub use call::{Call, Caller, ClientId, ClientRef, CmdResult, DbId, Origin};
 pub use effects::{BlockOn, Class, Effects, Event, Garbage, Notice, Touched, WaitFor, Wants};
-pub use error::CmdError;
+pub use error::{CmdError, Lacking};

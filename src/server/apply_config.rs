@@ -127,6 +127,8 @@ const RULES: &[Rule] = &[
         srv.refresh_wants();
         Ok(())
     }),
+    // Last: nothing can be refused any more that would take it back.
+    rule(&["requirepass"], set_default_password),
     on_change(&["proc-title-template", "port", "bind"], set_title),
 ];
 
@@ -358,6 +360,12 @@ fn call_cron_soon(srv: &mut Server) -> Result<(), String> {
 
 fn set_disk_alarm(srv: &mut Server) -> Result<(), String> {
     srv.refresh_disk_alarm();
+    Ok(())
+}
+
+/// `requirepass` is the one password of `default`.
+fn set_default_password(srv: &mut Server) -> Result<(), String> {
+    srv.acl.users.default_user_mut().set_only_password(&srv.config.requirepass);
     Ok(())
 }
 

@@ -10,10 +10,12 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::Server;
+use super::access::no_permission;
 use super::client::Flags;
 use super::persistence::aof::Promise;
 use super::propagate::Wrap;
 use super::registry::RowId;
+use crate::acl::log::Context;
 use crate::base::millis::Millis;
 use crate::call::{Args, BlockOn, Caller, ClientRef, DbId, Effects, WaitFor};
 use crate::resp::Argv;
@@ -228,6 +230,9 @@ impl Server {
     /// Runs a parked command again. If it still finds nothing, it stays parked where it is.
     fn run_again(&mut self, who: ClientRef, key: &[u8]) {
         let slot = who.slot as usize;
+        if self.lost_its_right(who) {
+            return;
+        }
         let Some(client) = self.clients.find(who) else { return };
         let caller = client.caller(slot);
         let Some(blocked) = client.blocked.take() else { return };
@@ -248,6 +253,25 @@ impl Server {
         self.settle_counts(&mut fx);
         self.drain_as(Wrap::Several, &mut fx);
         self.note_written(who);
+    }
+
+    /// The client's user may no longer do what the client waits for: the wait ends with the refusal.
+    fn lost_its_right(&mut self, who: ClientRef) -> bool {
+        let slot = who.slot as usize;
+        let Some(client) = self.clients.get(slot).filter(|client| client.flags.has(Flags::RESTRICTED)) else {
+            return false;
+        };
+        let Some(blocked) = &client.blocked else { return false };
+        let Err(denied) = self.acl_check(client.user, blocked.row, Args::of(&blocked.argv)) else { return false };
+        let Some(blocked) = self.release(who) else { return false };
+        let message = no_permission(denied, self.registry.row(blocked.row).spec.name);
+        let message = message.message();
+        self.clients[slot].reply.error(&message);
+        self.stats.count_error(&message);
+        self.registry.row_mut(blocked.row).stats.rejected += 1;
+        self.log_denied(slot, blocked.row, Args::of(&blocked.argv), Context::TopLevel);
+        self.after_output(slot);
+        true
     }
 
     /// Ends waits whose time is up.

@@ -16,6 +16,7 @@ pub use limits::FIXED_OUTPUT;
 pub use memory::Memory;
 pub use upkeep::Upkeep;
 
+use crate::acl::UserId;
 use crate::call::{Args, Caller, ClientId, ClientRef, CmdError, CmdResult, DbId, Effects, Origin};
 use crate::net::stream::Moved;
 use crate::net::{Ready, Stream};
@@ -77,6 +78,8 @@ impl Flags {
     /// Sees every call of the others (MONITOR).
     pub const MONITOR: Flags = Flags(1 << 30);
 
+    /// Its user may not do everything: each command is checked.
+    pub const RESTRICTED: Flags = Flags(1 << 21);
     /// Its command waits for the end of a pause; `BLOCKED` is set too.
     pub const POSTPONED: Flags = Flags(1 << 22);
     /// CLIENT TRACKING ON, and its options.
@@ -99,6 +102,7 @@ impl Flags {
             | Flags::REPLY_SKIP.0
             | Flags::MONITOR.0
             | Flags::REPLICA.0
+            | Flags::RESTRICTED.0
             | Flags::TRACKING.0,
     );
     /// Any of these ends the processing of a pipeline.
@@ -149,6 +153,8 @@ pub struct Client {
     pub token: mio::Token,
     pub flags: Flags,
     pub db: DbId,
+    /// Who is calling; none is the server itself: the stream of a master.
+    pub user: Option<UserId>,
     /// Bytes of a command that is not whole yet.
     pub input: Vec<u8>,
     pub partial: Option<Box<Partial>>,

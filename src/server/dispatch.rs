@@ -7,6 +7,7 @@ use crate::call::{Args, CmdError, Effects};
 use crate::command::spec::{Flags as CommandFlags, MAY_REPLICATE, NO_MANDATORY_KEYS, WRITE};
 use crate::resp::ReplyBuf;
 use crate::server::Server;
+use crate::server::access::context_of;
 use crate::server::client::{Flags, Transaction};
 use crate::server::gates::{self, Alarm};
 use crate::server::look_ahead::Ahead;
@@ -68,6 +69,9 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     srv.own_messages(slot, reply);
     let before = reply.len();
     if let Err(error) = passed {
+        if matches!(error, CmdError::NoPermission(_)) {
+            srv.log_denied(slot, row, args, context_of(srv.clients[slot].flags));
+        }
         let open = srv.clients[slot].flags.has(Flags::MULTI);
         let ends_it = open && srv.registry.row(row).spec.name == "exec";
         let error = if ends_it { srv.abort_transaction(slot, &error) } else { error };
@@ -77,6 +81,8 @@ fn dispatch_gated(srv: &mut Server, slot: usize, row: RowId, args: Args<'_>, rep
     } else if srv.clients[slot].flags.has(Flags::MULTI) && !runs_inside_multi(srv.registry.row(row).spec.name) {
         queue(srv, slot, row, args);
         reply.raw(b"+QUEUED\r\n");
+    } else if let Some(error) = srv.sort_refusal(slot, row, args) {
+        refuse(srv, slot, Some(row), &error, reply);
     } else {
         let caller = srv.clients[slot].caller(slot);
         srv.run_unit(row, args, caller, reply, fx);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Server;
 use super::client::{Client, Flags};
 use super::observation::latency;
+use crate::acl::UserId;
 use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
@@ -273,7 +274,7 @@ impl Server {
             return;
         }
         let peer = stream.peer();
-        let open = !self.config.protected_mode || !self.config.requirepass.is_empty();
+        let open = !self.config.protected_mode || !self.acl.users.default_user().any_password;
         if !open && !stream.is_unix() && !is_loopback(peer) {
             stream.write_farewell(PROTECTED);
             self.stats.rejected_connections += 1;
@@ -308,8 +309,11 @@ impl Server {
     fn insert_client(&mut self, stream: Stream, token: mio::Token) -> usize {
         let now_ms = self.clock.mono_us() / 1000;
         let mut flags = Flags::default();
-        if self.config.requirepass.is_empty() {
+        if self.acl.is_open() {
             flags.set(Flags::AUTHENTICATED);
+        }
+        if !self.acl.users.default_user().is_unrestricted() {
+            flags.set(Flags::RESTRICTED);
         }
         if stream.is_unix() {
             flags.set(Flags::UNIX_SOCKET);
@@ -321,6 +325,7 @@ impl Server {
             token,
             flags,
             db: DbId(0),
+            user: Some(UserId::DEFAULT),
             input: Vec::new(),
             partial: None,
             reply: ReplyBuf::new(Proto::Resp2),

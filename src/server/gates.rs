@@ -11,6 +11,7 @@ use crate::command::spec::{
 };
 use crate::resp::Proto;
 use crate::server::Server;
+use crate::server::access::no_permission;
 use crate::server::client::Flags;
 use crate::server::registry::RowId;
 
@@ -18,6 +19,7 @@ use crate::server::registry::RowId;
 struct Visitor<'a> {
     srv: &'a Server,
     slot: usize,
+    row: RowId,
     spec: &'static Spec,
     /// Those of the row, or of the script that is to run.
     flags: CommandFlags,
@@ -30,6 +32,7 @@ const GATES: &[Gate] = &[
     arity,
     authenticated,
     allowed_in_multi,
+    permitted,
     memory,
     disk_error,
     replicas_in_reach,
@@ -72,7 +75,7 @@ impl Alarm {
 
 /// Asks all gates.
 pub fn pass(srv: &Server, slot: usize, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
-    let visitor = Visitor { srv, slot, spec: srv.registry.row(row).spec, flags: srv.flags_of(row, args), args };
+    let visitor = Visitor { srv, slot, row, spec: srv.registry.row(row).spec, flags: srv.flags_of(row, args), args };
     GATES.iter().try_for_each(|gate| gate(&visitor))
 }
 
@@ -82,7 +85,7 @@ fn arity(v: &Visitor<'_>) -> Result<(), CmdError> {
 
 fn authenticated(v: &Visitor<'_>) -> Result<(), CmdError> {
     let client = &v.srv.clients[v.slot];
-    let known = client.flags.has(Flags::AUTHENTICATED) || v.srv.config.requirepass.is_empty();
+    let known = client.flags.has(Flags::AUTHENTICATED) || v.srv.acl.is_open();
     if known || v.flags.has(NO_AUTH) { Ok(()) } else { Err(CmdError::NoAuth) }
 }
 
@@ -92,6 +95,16 @@ fn allowed_in_multi(v: &Visitor<'_>) -> Result<(), CmdError> {
         return Err(CmdError::Fixed("ERR Command not allowed inside a transaction"));
     }
     Ok(())
+}
+
+/// Whoever runs the gates logs what is refused here: [`Server::log_denied`].
+fn permitted(v: &Visitor<'_>) -> Result<(), CmdError> {
+    let client = &v.srv.clients[v.slot];
+    if !client.flags.has(Flags::RESTRICTED) {
+        return Ok(());
+    }
+    let checked = v.srv.acl_check(client.user, v.row, v.args);
+    checked.map_err(|denied| no_permission(denied, v.spec.name))
 }
 
 fn memory(v: &Visitor<'_>) -> Result<(), CmdError> {

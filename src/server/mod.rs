@@ -6,6 +6,7 @@
 //! *Reading order:* `event_loop` (one turn), `client` (bytes to commands), `dispatch` and `gates`, `exec`, then what
 //! you came for. *Counterpart in C Redis:* `server.c`, `networking.c`.
 
+pub mod access;
 pub mod apply_config;
 pub mod blocking;
 pub mod client;
@@ -45,6 +46,7 @@ use crate::pubsub::PubSub;
 use crate::sys::bio::Bio;
 use crate::sys::clock::Clock;
 use crate::tracking::Tracking;
+use access::Access;
 use blocking::Blocking;
 use clients::Clients;
 use commands::migrate::Migrations;
@@ -68,6 +70,7 @@ pub struct Server {
     pub clients: Clients,
     pub net: Reactor,
     pub registry: Registry,
+    pub acl: Access,
     pub exec: Exec,
     pub turn: Loop,
     pub evict: Evict,

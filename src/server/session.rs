@@ -9,8 +9,11 @@
 //! *Counterpart in C Redis:* `scriptCall`, `scriptPrepareForRun`, `scriptInterrupt`, `processEventsWhileBlocked`.
 
 use super::Server;
+use super::client::{Client, Flags as ClientFlags};
 use super::gates::{self, Alarm};
 use super::registry::{RowId, Unknown};
+use crate::acl::Denied;
+use crate::acl::log::Context;
 use crate::call::effects::{Replicate, Targets};
 use crate::call::{Args, Caller, CmdError, Effects, Origin};
 use crate::command::spec::{DENYOOM, Flags, MAY_REPLICATE, NOSCRIPT, STALE, WRITE};
@@ -92,8 +95,8 @@ struct Session<'a> {
 
 type Gate = fn(&Session<'_>, Flags) -> Result<(), CmdError>;
 
-/// Asked in this order, after the name and the number of arguments.
-const GATES: &[Gate] = &[for_scripts, fresh, may_write, replica, disk_error, replicas_in_reach, memory];
+/// Asked in this order, after the name, the number of arguments, and the rights of the caller's user.
+const GATES: &[Gate] = &[fresh, may_write, replica, disk_error, replicas_in_reach, memory];
 
 impl Server {
     /// Lends the server to a script of `caller` while `run` runs. What the script did is in `fx`, as one unit.
@@ -148,11 +151,6 @@ impl Server {
     pub fn busy_with_script(&self) -> Option<CmdError> {
         let running = self.hosting.running.as_ref().filter(|_| self.exec.has_alarm(Alarm::BUSY))?;
         Some(running.kind.busy())
-    }
-
-    /// The one place that says what the caller of a script may call.
-    fn caller_may_run(&self, _caller: Caller, _row: RowId, _args: Args<'_>) -> bool {
-        true
     }
 }
 
@@ -226,7 +224,8 @@ impl Host for Session<'_> {
 
     fn allows(&mut self, args: Args<'_>) -> Option<bool> {
         let row = self.srv.registry.lookup(args).ok()?;
-        Some(self.srv.caller_may_run(self.caller, row, args))
+        let user = self.restricted().and_then(|client| client.user);
+        Some(self.srv.acl_check(user, row, args).is_ok())
     }
 
     fn note_error(&mut self, message: &[u8]) {
@@ -247,10 +246,8 @@ impl Session<'_> {
             let error = CmdError::Fixed("ERR Wrong number of args calling Redis command from script");
             return Err((Some(row), error));
         }
-        if !self.srv.caller_may_run(self.caller, row, args) {
-            let text = "ERR The user executing the script can't run this command or subcommand";
-            return Err((Some(row), CmdError::Fixed(text)));
-        }
+        for_scripts(self, spec.flags).map_err(|error| (Some(row), error))?;
+        self.permitted(row, args).map_err(|error| (Some(row), error))?;
         GATES.iter().try_for_each(|gate| gate(self, spec.flags)).map_err(|error| (Some(row), error))?;
         if spec.flags.has(WRITE) && !self.written {
             self.written = true;
@@ -259,6 +256,31 @@ impl Session<'_> {
             }
         }
         Ok(row)
+    }
+
+    /// Who runs the script, if it is a client whose user may not do everything.
+    fn restricted(&self) -> Option<&Client> {
+        self.srv.clients.find(self.caller.client).filter(|client| client.flags.has(ClientFlags::RESTRICTED))
+    }
+
+    /// A script has the rights of whoever runs it.
+    fn permitted(&mut self, row: RowId, args: Args<'_>) -> Result<(), CmdError> {
+        let Some(client) = self.restricted() else { return Ok(()) };
+        let (user, slot) = (client.user, self.caller.client.slot as usize);
+        let Err(denied) = self.srv.acl_check(user, row, args) else {
+            return self.srv.sort_refusal(slot, row, args).map_or(Ok(()), Err);
+        };
+        self.srv.log_denied(slot, row, args, Context::Lua);
+        Err(CmdError::Fixed(match denied {
+            Denied::Command => "ERR The user executing the script can't run this command or subcommand",
+            Denied::Key(_) => {
+                "ERR The user executing the script can't access at least one of the keys mentioned in the command \
+                 arguments"
+            }
+            Denied::Channel(_) => {
+                "ERR The user executing the script can't publish to the channel mentioned in the command"
+            }
+        }))
     }
 
     fn run(&mut self, row: RowId, args: Args<'_>, reply: &mut ReplyBuf) {

@@ -46,6 +46,10 @@ pub struct Stats {
     pub net_repl_output_bytes: u64,
     /// AUTH and HELLO with a wrong password.
     pub auth_failures: u64,
+    /// Requests refused because the user lacks the right to a command, a key, a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
     /// Errors by their first word.
     pub errors: BTreeMap<Vec<u8>, u64>,
     pub rates: Rates,

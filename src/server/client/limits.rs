@@ -44,7 +44,7 @@ impl Client {
 
 impl Server {
     pub(super) fn request_limits(&self, slot: usize) -> Limits {
-        let stranger = !self.clients[slot].flags.has(Flags::AUTHENTICATED) && !self.config.requirepass.is_empty();
+        let stranger = !self.clients[slot].flags.has(Flags::AUTHENTICATED) && !self.acl.is_open();
         Limits { max_bulk: self.config.proto_max_bulk_len, authenticated: !stranger }
     }
 

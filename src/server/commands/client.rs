@@ -9,6 +9,8 @@ mod list;
 mod pause;
 mod tracking;
 
+pub use list::asking;
+
 use super::{ServerCommand, ServerHandler};
 use crate::base::num;
 use crate::call::{Args, Call, ClientId, CmdError, CmdResult};

@@ -181,10 +181,10 @@ impl Server {
         let rewritten = match std::fs::read(path) {
             Ok(old) => {
                 let mode = std::fs::metadata(path).map_or(NEW_FILE_MODE, |file| file.permissions().mode() & 0o7777);
-                replace_file(path, &rewrite::rewrite(&old, &self.config, all), mode)
+                replace_file(path, &rewrite::rewrite(&old, &self.config, &self.user_lines(), all), mode)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                replace_file(path, &rewrite::rewrite(b"", &self.config, all), NEW_FILE_MODE)
+                replace_file(path, &rewrite::rewrite(b"", &self.config, &self.user_lines(), all), NEW_FILE_MODE)
             }
             Err(error) => Err(error),
         };

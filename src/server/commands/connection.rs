@@ -1,11 +1,12 @@
 //! PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET: what a connection says about itself.
 //!
-//! *Duty:* the session's protocol, identity and database; [`Server::authenticate`] is the one place that looks at a
-//! password. *Invariant:* a change of protocol reaches the reply that is being written and the client's own buffer,
+//! *Duty:* the session's protocol, identity and database; [`Server::authenticate`] is the one place where a password is
+//! asked for. *Invariant:* a change of protocol reaches the reply that is being written and the client's own buffer,
 //! which stands in empty while its replies are taken out. *Counterpart in C Redis:* `helloCommand`, `resetCommand`,
 //! `authCommand`, `selectCommand`.
 
 use super::{ServerCommand, ServerHandler};
+use crate::acl::users::DEFAULT;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult, DbId};
 use crate::command::spec::*;
@@ -91,44 +92,31 @@ const NO_PASSWORD: &str = "ERR AUTH <password> called without any password confi
                            sure your configuration is correct?";
 
 fn auth(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
-    let slot = call.caller.client.slot as usize;
     match call.args.len() {
-        2 if srv.config.requirepass.is_empty() => return Err(CmdError::Fixed(NO_PASSWORD)),
-        2 => srv.authenticate(slot, DEFAULT_USER, call.arg(1))?,
-        3 => srv.authenticate(slot, call.arg(1), call.arg(2))?,
+        2 if srv.acl.users.default_user().any_password => return Err(CmdError::Fixed(NO_PASSWORD)),
+        2 => srv.authenticate(call, DEFAULT, call.arg(1))?,
+        3 => srv.authenticate(call, call.arg(1), call.arg(2))?,
         _ => return Err(CmdError::Syntax),
     }
     call.reply.ok();
     Ok(())
 }
 
-/// The only user there is.
-pub const DEFAULT_USER: &[u8] = b"default";
-
 impl Server {
-    /// Lets a client in as `user` if the password is right. Without `requirepass` any password is.
-    pub fn authenticate(&mut self, slot: usize, user: &[u8], password: &[u8]) -> CmdResult {
-        let secret = &self.config.requirepass;
-        if user != DEFAULT_USER || !(secret.is_empty() || is_same(secret, password)) {
-            self.stats.auth_failures += 1;
+    /// Lets a client in as `user` if the password is right. 7.0.15 logs a refusal under the name that was given.
+    pub fn authenticate(&mut self, call: &Call<'_>, user: &[u8], password: &[u8]) -> CmdResult {
+        let slot = call.caller.client.slot as usize;
+        let Some(id) = self.acl.users.authenticate(user, password) else {
+            self.log_failed_login(slot, call.args, user);
             return Err(CmdError::WrongPass);
-        }
-        self.clients[slot].flags.set(ClientFlags::AUTHENTICATED);
+        };
+        self.become_user(slot, id);
         Ok(())
     }
 
     fn is_authenticated(&self, slot: usize) -> bool {
-        self.config.requirepass.is_empty() || self.clients[slot].flags.has(ClientFlags::AUTHENTICATED)
+        self.acl.is_open() || self.clients[slot].flags.has(ClientFlags::AUTHENTICATED)
     }
-}
-
-/// Compares in a time that depends on the length of `given` alone. `secret` is not empty.
-fn is_same(secret: &[u8], given: &[u8]) -> bool {
-    let mut difference = secret.len() ^ given.len();
-    for (byte, expected) in given.iter().zip(secret.iter().cycle()) {
-        difference |= usize::from(byte ^ expected);
-    }
-    std::hint::black_box(difference) == 0
 }
 
 pub const HELLO: ServerCommand = row(
@@ -159,7 +147,7 @@ fn hello(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     while let Some(option) = call.args.opt(at) {
         let rest = call.args.len() - at - 1;
         if call.args.is(at, "AUTH") && rest >= 2 {
-            srv.authenticate(slot, call.arg(at + 1), call.arg(at + 2))?;
+            srv.authenticate(call, call.arg(at + 1), call.arg(at + 2))?;
             at += 3;
         } else if call.args.is(at, "SETNAME") && rest >= 1 {
             srv.clients[slot].set_name(call.arg(at + 1))?;
@@ -271,21 +259,14 @@ fn reset(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     srv.stop_monitor(slot);
     srv.disable_tracking(slot);
     speak(srv, call, Proto::Resp2);
-    let open = srv.config.requirepass.is_empty();
     let client = &mut srv.clients[slot];
     client.db = DbId(0);
     // The library behind the connection is still the same one: only the name goes.
     client.set_name(b"")?;
     client.flags.clear(ClientFlags(
-        ClientFlags::REPLY_OFF.0
-            | ClientFlags::REPLY_SKIP_NEXT.0
-            | ClientFlags::NO_TOUCH.0
-            | ClientFlags::NO_EVICT.0
-            | ClientFlags::AUTHENTICATED.0,
+        ClientFlags::REPLY_OFF.0 | ClientFlags::REPLY_SKIP_NEXT.0 | ClientFlags::NO_TOUCH.0 | ClientFlags::NO_EVICT.0,
     ));
-    if open {
-        client.flags.set(ClientFlags::AUTHENTICATED);
-    }
+    srv.become_default(slot);
     call.reply.status("RESET");
     Ok(())
 }
@@ -293,15 +274,6 @@ fn reset(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_very_password_is_the_same() {
-        assert!(is_same(b"secret", b"secret"));
-        for other in ["", "s", "secres", "Secret", "secretsecret", "secret\0"] {
-            assert!(!is_same(b"secret", other.as_bytes()), "{other:?}");
-        }
-        assert!(!is_same(b"aa", &vec![b'a'; 2 + 65536]));
-    }
 
     #[test]
     fn there_are_two_protocols() {

@@ -3,6 +3,7 @@
 //!
 //! *Counterpart in C Redis:* the command procedures of `networking.c`, `config.c`, `multi.c`, `pubsub.c`, `server.c`.
 
+pub mod acl;
 pub mod client;
 pub mod command_info;
 pub mod config;
@@ -35,6 +36,7 @@ pub type ServerCommand = Command<ServerHandler>;
 
 /// All server commands, family by family.
 pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
+    acl::COMMANDS,
     client::COMMANDS,
     command_info::COMMANDS,
     config::COMMANDS,

@@ -150,6 +150,12 @@ fn exec(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         let caller = srv.clients[slot].caller(slot);
         let origin = if caller.origin == Origin::Master { Origin::Master } else { Origin::Exec };
         let caller = Caller { origin, ..caller };
+        if let Err(refusal) = srv.still_permitted(slot, row, Args::of(&argv)) {
+            let message = refusal.message();
+            call.reply.error(&message);
+            srv.stats.count_error(&message);
+            continue;
+        }
         srv.call(row, Args::of(&argv), caller, call.reply, call.fx);
         srv.settle_tracking(&call.fx.touched, caller.client);
         srv.remember_keys(slot, row, Args::of(&argv));

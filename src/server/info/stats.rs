@@ -103,9 +103,9 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
         ("instantaneous_eventloop_cycles_per_sec", turns_per_second),
         ("instantaneous_eventloop_duration_usec", turn_us),
         ("acl_access_denied_auth", stats.auth_failures),
-        ("acl_access_denied_cmd", 0),
-        ("acl_access_denied_key", 0),
-        ("acl_access_denied_channel", 0),
+        ("acl_access_denied_cmd", stats.denied_commands),
+        ("acl_access_denied_key", stats.denied_keys),
+        ("acl_access_denied_channel", stats.denied_channels),
     ]);
 }
 

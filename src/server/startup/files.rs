@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Refusal, Source};
+use super::{Refusal, Source, users};
 use crate::base::glob::{self, Case};
 use crate::config::arguments::CommandLine;
 use crate::config::parse::{self, Include, Loader, Mode};
@@ -35,7 +35,8 @@ pub fn load(line: &CommandLine) -> Result<Source, Refusal> {
         parse::parse_lines(&text, parse::STDIN, &mut loader, &mut read_include);
     }
     parse::parse_lines(&line.options, parse::ARGUMENTS, &mut loader, &mut read_include);
-    let loaded = loader.finish();
+    let mut loaded = loader.finish();
+    users::judge(&mut loaded);
     if finding::is_fatal(&loaded.findings) {
         return Err(finding::fatal_text(&loaded.findings, &name, REDIS_VERSION));
     }
@@ -116,7 +117,8 @@ pub fn check_config(file: &str, repair: bool) -> i32 {
     };
     let mut loader = Loader::new(Mode::Server);
     parse::parse_lines(&text, file, &mut loader, &mut read_include);
-    let loaded = loader.finish();
+    let mut loaded = loader.finish();
+    users::judge(&mut loaded);
     let mut findings: Vec<Finding> = loaded.findings.clone();
     findings.extend(check::check(&loaded, &facts(&loaded.config)));
     findings.iter().for_each(|f| println!("{f}"));

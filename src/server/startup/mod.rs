@@ -8,6 +8,7 @@ mod arguments;
 mod files;
 mod open;
 mod says;
+mod users;
 
 use std::path::PathBuf;
 
@@ -110,6 +111,7 @@ fn start(argv: &[std::ffi::OsString], source: Source, daemon: &mut Option<Daemon
     files::lock_data(&config, file.as_deref(), &mut locks)?;
     let mut srv = open::build(argv, config, file, clock)?;
     srv.turn.locks = locks;
+    srv.load_users()?;
     srv.listen_all()?;
     open::announce_process(&srv, background)?;
     says::kernel_advice(&srv.config);

@@ -50,6 +50,7 @@ pub fn build(
         ks,
         clients: Default::default(),
         net,
+        acl: crate::server::access::Access::new(&registry),
         registry,
         exec: Default::default(),
         turn: Default::default(),

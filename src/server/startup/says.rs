@@ -18,7 +18,6 @@ pub fn not_built(config: &Config) -> Result<(), Refusal> {
     let asked = [
         (config.cluster_enabled, "cluster-enabled yes: cluster mode"),
         (config.tls_port != 0, "tls-port: TLS"),
-        (!config.aclfile.is_empty() || !config.user.is_empty(), "user, aclfile: access control lists"),
         (!config.loadmodule.is_empty(), "loadmodule: modules"),
     ];
     match asked.iter().find(|(wanted, _)| *wanted) {

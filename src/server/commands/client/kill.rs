@@ -5,12 +5,12 @@
 //! the one that asked still gets its answer. *Counterpart in C Redis:* the KILL branch of `clientCommand`.
 
 use super::{Kind, OTHERS, client_id, list, row};
+use crate::acl::UserId;
 use crate::call::{Args, Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::server::Server;
 use crate::server::client::{Client, Flags as ClientFlags};
 use crate::server::commands::ServerCommand;
-use crate::server::commands::connection::DEFAULT_USER;
 
 pub const KILL: ServerCommand = row(
     kill,
@@ -39,6 +39,7 @@ pub const KILL: ServerCommand = row(
 struct Filter<'a> {
     id: Option<u64>,
     kind: Option<Kind>,
+    user: Option<UserId>,
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     /// Seconds.
@@ -48,9 +49,9 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     const ANY: Filter<'static> =
-        Filter { id: None, kind: None, addr: None, laddr: None, min_age: None, skip_caller: true };
+        Filter { id: None, kind: None, user: None, addr: None, laddr: None, min_age: None, skip_caller: true };
 
-    fn parse(args: Args<'a>) -> Result<Filter<'a>, CmdError> {
+    fn parse(srv: &Server, args: Args<'a>) -> Result<Filter<'a>, CmdError> {
         let mut filter = Filter::ANY;
         let mut at = 2;
         while at < args.len() {
@@ -64,10 +65,8 @@ impl<'a> Filter<'a> {
             } else if args.is(at, "LADDR") {
                 filter.laddr = Some(value);
             } else if args.is(at, "USER") {
-                // All connections are those of the one user there is.
-                if value != DEFAULT_USER {
-                    return Err(CmdError::text([b"ERR No such user '", value, b"'"].concat()));
-                }
+                let no_such = || CmdError::text([b"ERR No such user '", value, b"'"].concat());
+                filter.user = Some(srv.acl.users.find(value).ok_or_else(no_such)?);
             } else if args.is(at, "MAXAGE") {
                 client_id(value, "ERR maxage is not an integer or out of range")?;
                 filter.min_age = Some(positive(value, "ERR maxage should be greater than 0")?);
@@ -88,6 +87,7 @@ impl<'a> Filter<'a> {
         let age = || list::seconds_since(srv, client.created_ms);
         self.id.is_none_or(|id| client.id.0 == id)
             && self.kind.is_none_or(|kind| Kind::of(client) == kind)
+            && self.user.is_none_or(|user| client.user == Some(user))
             && self.min_age.is_none_or(|seconds| age() >= seconds)
             && self.addr.is_none_or(|a| list::peer(srv, client).as_bytes() == a)
             && self.laddr.is_none_or(|a| list::local(srv, client).as_bytes() == a)
@@ -106,7 +106,7 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let filter = if old_form {
         Filter { addr: Some(call.arg(2)), skip_caller: false, ..Filter::ANY }
     } else {
-        Filter::parse(call.args)?
+        Filter::parse(srv, call.args)?
     };
     let own = call.caller.client.slot as usize;
     let meant: Vec<usize> = srv

@@ -58,7 +58,7 @@ fn list(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
         shown.sort();
     }
     let mut text = String::new();
-    shown.iter().for_each(|(_, slot)| line(srv, *slot, call, &mut text));
+    shown.iter().for_each(|(_, slot)| line(srv, *slot, memory(srv, *slot, call), &mut text));
     call.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -77,7 +77,8 @@ pub const INFO: ServerCommand = row(
 
 fn info(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let mut text = String::new();
-    line(srv, call.caller.client.slot as usize, call, &mut text);
+    let slot = call.caller.client.slot as usize;
+    line(srv, slot, memory(srv, slot, call), &mut text);
     call.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -142,9 +143,17 @@ fn memory(srv: &Server, slot: usize, call: &Call<'_>) -> Memory {
     }
 }
 
-fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
+/// The client of a request that is refused.
+pub fn asking(srv: &Server, slot: usize, argv: usize) -> String {
+    let mut text = String::new();
+    let memory = Memory { input: srv.exec.reading, argv, ..srv.client_memory(slot) };
+    line(srv, slot, memory, &mut text);
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn line(srv: &Server, slot: usize, memory: Memory, text: &mut String) {
     let client = &srv.clients[slot];
-    let memory = memory(srv, slot, call);
     let (obl, oll, omem) = (memory.unsent.min(FIXED_OUTPUT), client.output_blocks(), client.listed_output());
     let omem = omem + srv.stream_kept_for(slot).unwrap_or(0) as usize;
     let names = client.names.as_deref();
@@ -162,7 +171,7 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
         text,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={sub} psub={psub} ssub={ssub} \
          multi={multi} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={obl} oll={oll} omem={omem} \
-         tot-mem={} events={} cmd={} user=default redir={redirect} resp={} lib-name={} lib-ver={}",
+         tot-mem={} events={} cmd={} user={} redir={redirect} resp={} lib-name={} lib-ver={}",
         client.id.0,
         peer(srv, client),
         local(srv, client),
@@ -181,6 +190,7 @@ fn line(srv: &Server, slot: usize, call: &Call<'_>, text: &mut String) {
         memory.total(),
         if client.flags.has(ClientFlags::WRITE_BLOCKED) { "rw" } else { "r" },
         client.last_row.map_or("NULL", |row| srv.registry.row(row).spec.name),
+        String::from_utf8_lossy(srv.acl.name_of(client.user).unwrap_or(b"(superuser)")),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         lib(names.map(|n| &n.lib_name)),
         lib(names.map(|n| &n.lib_ver)),

@@ -45,6 +45,8 @@ impl Server {
         let client = &mut self.clients[slot];
         client.flags.set(Flags::AUTHENTICATED);
         client.flags.set(Flags::MASTER);
+        client.flags.clear(Flags::RESTRICTED);
+        client.user = None;
         client.db = DbId(db.unwrap_or(0));
         // Options that make no difference to what is said.
         let _ = client.stream.set_client_options(self.config.tcp_keepalive);
