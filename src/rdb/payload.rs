@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::Write;
 
-use super::format::{Dialect, MAX_VERSION, VERSION, kind};
+use super::format::{Dialect, MAX_VERSION, VALKEY_VERSION, VERSION, kind};
 use super::object::{self, Decoded};
 use super::output::Output;
 use super::source::Source;
@@ -61,13 +61,18 @@ pub fn parse_payload(payload: &[u8], limits: &Limits, checksum: bool) -> Result<
     let (version, stored) = footer.split_at(FOOTER_BYTES - SUM_BYTES);
     let version = u32::from(version[0]) | u32::from(version[1]) << 8;
     let computed = crc64::update(0, &payload[..payload.len() - SUM_BYTES]);
-    if version > MAX_VERSION || checksum && computed.to_le_bytes() != stored {
+    let dialect = match version {
+        VALKEY_VERSION => Dialect::Valkey,
+        ..=MAX_VERSION => Dialect::Redis,
+        _ => return Err(PayloadError::VersionOrChecksum),
+    };
+    if checksum && computed.to_le_bytes() != stored {
         return Err(PayloadError::VersionOrChecksum);
     }
-    parse_body(body, limits).map_err(PayloadError::BadData)
+    parse_body(body, dialect, limits).map_err(PayloadError::BadData)
 }
 
-fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
+fn parse_body(body: &[u8], dialect: Dialect, limits: &Limits) -> Result<ValueOwned, RdbError> {
     let mut source = Source::new(body, body.len().min(super::source::BUFFER_BYTES), false, Some(body.len() as u64));
     let code = source.byte()?;
     let value = if code == kind::STRING {
@@ -75,7 +80,7 @@ fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
         source.text()?.store(&mut bytes);
         num::parse_i64(&bytes).map_or(ValueOwned::Bytes(bytes), ValueOwned::Int)
     } else {
-        match object::decode(&mut source, code, Dialect::Redis, limits)? {
+        match object::decode(&mut source, code, dialect, limits)? {
             Decoded::Value(value) => ValueOwned::Object(Box::new(value)),
             Decoded::Empty => return source.fail(RdbErrorKind::EmptyValue),
             Decoded::Unsupported => return source.fail(RdbErrorKind::UnsupportedType { code, key: [].into() }),

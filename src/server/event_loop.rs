@@ -282,9 +282,8 @@ impl Server {
             log::debug!("Setting the options of a new connection failed: {error}");
             return;
         }
-        if self.register_client(stream).is_none() {
-            return;
-        }
+        let Some(slot) = self.register_client(stream) else { return };
+        self.equip(slot);
         self.stats.connections_received += 1;
         match peer {
             Some(address) => log::debug!("Accepted {address}"),
@@ -322,6 +321,7 @@ impl Server {
             db: DbId(0),
             input: Vec::new(),
             partial: None,
+            fresh: None,
             reply: ReplyBuf::new(Proto::Resp2),
             sent: 0,
             transaction: None,

@@ -1,7 +1,7 @@
 //! Who we are: the release of Redis whose behaviour clients may count on, and our own.
 
 /// Clients gate features on this.
-pub const REDIS_VERSION: &str = "7.2.4";
+pub const REDIS_VERSION: &str = "7.4.0";
 pub const REDSTART_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What `--version` prints.
