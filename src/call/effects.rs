@@ -279,6 +279,10 @@ pub struct Counts {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
+    /// Fields of hashes whose time had come.
+    pub expired_fields: u64,
+    /// Payloads of RESTORE that were walked to their end.
+    pub payloads_checked: u64,
 }
 
 impl Effects {

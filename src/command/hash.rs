@@ -62,6 +62,7 @@ fn drop_overdue<'f>(
     for field in fields {
         if hash.remove_overdue(field, now) {
             call.fx.also(call.caller.db, &[b"HDEL", key, field]);
+            call.fx.counts.expired_fields += 1;
             any = true;
         }
     }

@@ -15,22 +15,31 @@ pub struct Filter<'a> {
     /// Of SCAN alone.
     pub type_name: Option<&'a [u8]>,
     count: u64,
+    /// NOVALUES of HSCAN, NOSCORES of ZSCAN: only names are asked for.
+    pub names_only: bool,
 }
 
 impl<'a> Filter<'a> {
     /// SCAN's options, which follow the cursor.
     pub fn parse_of_keyspace(call: &Call<'a>) -> Result<Filter<'a>, CmdError> {
-        Filter::parse(call, 2, true)
+        Filter::parse(call, 2, true, None)
     }
 
-    /// The options of SSCAN, HSCAN and ZSCAN, which follow the key and the cursor.
-    pub fn parse_of_collection(call: &Call<'a>) -> Result<Filter<'a>, CmdError> {
-        Filter::parse(call, 3, false)
+    /// The options of SSCAN, HSCAN and ZSCAN, which follow the key and the cursor. `names_only`: the word that leaves
+    /// out what belongs to each name.
+    pub fn parse_of_collection(call: &Call<'a>, names_only: Option<&str>) -> Result<Filter<'a>, CmdError> {
+        Filter::parse(call, 3, false, names_only)
     }
 
-    fn parse(call: &Call<'a>, from: usize, of_keyspace: bool) -> Result<Filter<'a>, CmdError> {
-        let mut filter = Filter { pattern: None, type_name: None, count: 10 };
-        for i in (from..call.args.len()).step_by(2) {
+    fn parse(call: &Call<'a>, from: usize, of_keyspace: bool, bare: Option<&str>) -> Result<Filter<'a>, CmdError> {
+        let mut filter = Filter { pattern: None, type_name: None, count: 10, names_only: false };
+        let mut i = from;
+        while i < call.args.len() {
+            if bare.is_some_and(|word| call.args.is(i, word)) {
+                filter.names_only = true;
+                i += 1;
+                continue;
+            }
             let value = call.args.opt(i + 1).ok_or(CmdError::Syntax)?;
             if call.args.is(i, "COUNT") {
                 filter.count = match call.args.int(i + 1)? {
@@ -44,6 +53,7 @@ impl<'a> Filter<'a> {
             } else {
                 return Err(CmdError::Syntax);
             }
+            i += 2;
         }
         Ok(filter)
     }

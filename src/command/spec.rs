@@ -438,9 +438,10 @@ impl Spec {
         set
     }
 
-    /// The legacy triple of COMMAND: first key, last key, step; zeros when there is none.
-    pub fn key_range(&self) -> (i64, i64, i64) {
-        let spans = self.keys.iter().filter(|k| !k.flags.has(KeyFlags::NOT_KEY));
+    /// The legacy triple of COMMAND: first key, last key, step; zeros when there is none. `shard_channels`: they count
+    /// as keys, as COMMAND has it.
+    pub fn key_range(&self, shard_channels: bool) -> (i64, i64, i64) {
+        let spans = self.keys.iter().filter(|k| shard_channels || !k.flags.has(KeyFlags::NOT_KEY));
         let mut range: Option<(i64, i64, i64)> = None;
         for key in spans {
             let (Begin::Index(first), Find::Range { last, step, .. }) = (key.begin, key.find) else {

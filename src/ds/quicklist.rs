@@ -11,6 +11,7 @@
 //! from the right has the places of the whole node noted once (`tail`), and takes them off one by one.
 
 mod node;
+mod nodes;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use std::ops::ControlFlow;
 use super::element::{self, Elem, Needle};
 use super::pack::{Pack, PackRef};
 use node::Node;
+use nodes::Nodes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -64,22 +66,24 @@ impl Shape {
 
 /// Nodes that were taken out at once; freeing many of them takes a while.
 #[derive(Debug, Default)]
-pub struct Removed(Vec<Node>);
+pub struct Removed(Vec<VecDeque<Node>>);
 
 impl Removed {
     /// How many frees it takes to drop it.
     pub fn free_effort(&self) -> usize {
-        self.0.len()
+        self.0.iter().map(VecDeque::len).sum()
     }
 
+    /// Heap bytes, judged by a node of each chunk.
     pub fn memory(&self) -> usize {
-        self.0.iter().map(Node::capacity).sum()
+        let of_chunk = |nodes: &VecDeque<Node>| nodes.front().map_or(0, Node::capacity) * nodes.len();
+        self.0.iter().map(of_chunk).sum()
     }
 }
 
 #[derive(Clone, Debug)]
 pub struct Quicklist {
-    nodes: VecDeque<Node>,
+    nodes: Nodes,
     len: usize,
     shape: Shape,
     tail: Vec<u32>,
@@ -90,7 +94,7 @@ const NOTED_FROM: usize = 8;
 
 impl Quicklist {
     pub fn new(shape: Shape) -> Quicklist {
-        Quicklist { nodes: VecDeque::new(), len: 0, shape, tail: Vec::new() }
+        Quicklist { nodes: Nodes::default(), len: 0, shape, tail: Vec::new() }
     }
 
     pub fn from_pack(pack: PackRef<'_>, shape: Shape) -> Quicklist {
@@ -98,7 +102,7 @@ impl Quicklist {
         let len = pack.len();
         let fits = shape.allows(pack.byte_len(), len) && pack.byte_len() < shape.alone;
         if fits && len > 0 {
-            list.nodes.push_back(Node::from_run(pack.run(), len));
+            list.nodes.push(End::Right, Node::from_run(pack.run(), len));
             list.len = len;
         } else {
             pack.iter().for_each(|(_, elem)| list.push(End::Right, elem));
@@ -108,7 +112,7 @@ impl Quicklist {
 
     /// The elements as a pack, if they are one node of at most so many bytes.
     pub fn to_pack(&self, max: usize) -> Option<Pack> {
-        match self.nodes.front() {
+        match self.nodes.end(End::Left) {
             Some(node) if self.nodes.len() == 1 && node.size() <= max => {
                 Some(Pack::from_run(node.elements(&mut Vec::new()), node.count()))
             }
@@ -159,11 +163,7 @@ impl Quicklist {
 
     #[inline]
     pub fn push(&mut self, end: End, elem: Elem<'_>) {
-        let side = match end {
-            End::Left => self.nodes.front(),
-            End::Right => self.nodes.back(),
-        };
-        let room = side.is_some_and(|node| self.has_room(node, elem));
+        let room = self.nodes.end(end).is_some_and(|node| self.has_room(node, elem));
         if !room {
             self.add_node(end, elem);
         }
@@ -171,15 +171,15 @@ impl Quicklist {
         self.len += 1;
         match end {
             End::Left => {
-                let moved = self.nodes.front_mut().expect("just made").push_front(elem, target);
+                let moved = self.nodes.edit_end(end, |node| node.push_front(elem, target)).expect("just made");
                 if moved && self.nodes.len() == 1 {
                     self.tail.clear();
                 }
             }
             End::Right => {
-                let node = self.nodes.back_mut().expect("just made");
-                let place = node.next_place();
-                if node.push_back(elem, target) {
+                let pushed = self.nodes.edit_end(end, |node| (node.next_place(), node.push_back(elem, target)));
+                let (place, moved) = pushed.expect("just made");
+                if moved {
                     self.tail.clear();
                 } else if !self.tail.is_empty() {
                     self.tail.push(place);
@@ -192,47 +192,33 @@ impl Quicklist {
     #[cold]
     fn add_node(&mut self, end: End, elem: Elem<'_>) {
         let node = if element::encoded_len(elem) < self.target() { self.fresh_node() } else { Node::default() };
-        match end {
-            End::Left => {
-                if let Some(old) = self.nodes.front_mut() {
-                    old.settle();
-                    // The old front may be the back too, whose places have changed with it.
-                    self.tail.clear();
-                }
-                self.nodes.push_front(node);
-            }
-            End::Right => {
-                if let Some(old) = self.nodes.back_mut() {
-                    old.settle();
-                }
-                self.tail.clear();
-                self.nodes.push_back(node);
-            }
+        // On the left the old front may be the back too, whose places have changed with it.
+        if self.nodes.edit_end(end, Node::settle).is_some() || end == End::Right {
+            self.tail.clear();
         }
+        self.nodes.push(end, node);
         self.compress_ends();
     }
 
     /// Takes the outermost element off and shows it to `take` before it goes.
     #[inline]
     pub fn pop<R>(&mut self, end: End, take: impl FnOnce(Elem<'_>) -> R) -> Option<R> {
-        let taken;
-        let empty;
-        match end {
-            End::Left => {
-                let node = self.nodes.front_mut()?;
+        let (taken, empty) = match end {
+            End::Left => self.nodes.edit_end(end, |node| {
                 let (elem, len) = element::decode(node.run()).expect("no node is empty");
-                taken = take(elem);
+                let taken = take(elem);
                 node.drop_front(len);
-                empty = node.count() == 0;
-            }
+                (taken, node.count() == 0)
+            })?,
             End::Right => {
                 let place = self.last_place()?;
-                let node = self.nodes.back_mut()?;
-                taken = take(node.at_place(place));
-                node.drop_back(place);
-                empty = node.count() == 0;
+                self.nodes.edit_end(end, |node| {
+                    let taken = take(node.at_place(place));
+                    node.drop_back(place);
+                    (taken, node.count() == 0)
+                })?
             }
-        }
+        };
         self.len -= 1;
         if empty {
             self.drop_end(end);
@@ -242,10 +228,7 @@ impl Quicklist {
 
     #[cold]
     fn drop_end(&mut self, end: End) {
-        match end {
-            End::Left => self.nodes.pop_front(),
-            End::Right => self.nodes.pop_back(),
-        };
+        self.nodes.pop(end);
         if end == End::Right || self.nodes.is_empty() {
             self.tail.clear();
         }
@@ -258,7 +241,7 @@ impl Quicklist {
         if let Some(place) = self.tail.pop() {
             return Some(place as usize);
         }
-        let node = self.nodes.back()?;
+        let node = self.nodes.end(End::Right)?;
         node.places(&mut self.tail);
         let last = self.tail.pop();
         if self.tail.len() < NOTED_FROM {
@@ -269,24 +252,7 @@ impl Quicklist {
 
     /// The node of the element number `index`, and its number there. `index` is less than the length.
     fn locate(&self, index: usize) -> (usize, usize) {
-        let mut left = index;
-        if index <= self.len / 2 {
-            for (i, node) in self.nodes.iter().enumerate() {
-                if left < node.count() {
-                    return (i, left);
-                }
-                left -= node.count();
-            }
-        } else {
-            let mut behind = self.len - index;
-            for (i, node) in self.nodes.iter().enumerate().rev() {
-                if behind <= node.count() {
-                    return (i, node.count() - behind);
-                }
-                behind -= node.count();
-            }
-        }
-        unreachable!("the nodes hold as many elements as the list is long")
+        self.nodes.locate(index, self.len)
     }
 
     /// Shows `visit` the elements from number `index` on, to the right or to the left, until it breaks.
@@ -300,7 +266,7 @@ impl Quicklist {
         match towards {
             End::Right => {
                 let mut skip = within;
-                for node in self.nodes.range(node..) {
+                for node in self.nodes.rightwards(node) {
                     let run = node.elements(&mut scratch);
                     let mut at = node::offset_in(run, std::mem::take(&mut skip));
                     while at < run.len() {
@@ -315,7 +281,7 @@ impl Quicklist {
             End::Left => {
                 let mut offsets = Vec::new();
                 let mut first = Some(within + 1);
-                for node in self.nodes.range(..=node).rev() {
+                for node in self.nodes.leftwards(node) {
                     let run = node.elements(&mut scratch);
                     node::offsets(run, &mut offsets);
                     offsets.truncate(first.take().unwrap_or(usize::MAX));
@@ -333,7 +299,7 @@ impl Quicklist {
     /// Hands out the nodes: the run of elements, how many there are, and whether it is one that stands alone.
     pub fn each_node<E>(&self, mut visit: impl FnMut(PackRun<'_>) -> Result<(), E>) -> Result<(), E> {
         let mut scratch = Vec::new();
-        for node in &self.nodes {
+        for node in self.nodes.iter() {
             let alone = self.is_alone(node);
             visit(PackRun { elements: node.elements(&mut scratch), count: node.count(), alone })?;
         }
@@ -349,14 +315,18 @@ impl Quicklist {
         self.tail.clear();
         self.len += 1;
         if self.has_room(&self.nodes[at], elem) {
-            self.nodes[at].unpack();
-            self.nodes[at].insert(within, elem);
+            self.nodes.edit(at, |node| {
+                node.unpack();
+                node.insert(within, elem);
+            });
             return self.compress_around(at, at);
         }
         if within == 0 && at > 0 && self.has_room(&self.nodes[at - 1], elem) {
             let target = self.target();
-            self.nodes[at - 1].unpack();
-            self.nodes[at - 1].push_back(elem, target);
+            self.nodes.edit(at - 1, |node| {
+                node.unpack();
+                node.push_back(elem, target);
+            });
             return self.compress_around(at - 1, at - 1);
         }
         self.insert_split(at, within, elem);
@@ -367,15 +337,17 @@ impl Quicklist {
         let target = self.target();
         let mut between = at;
         if within > 0 {
-            self.nodes[at].unpack();
-            let right = self.nodes[at].split_off(within);
+            let right = self.nodes.edit(at, |node| {
+                node.unpack();
+                node.split_off(within)
+            });
             self.nodes.insert(at + 1, right);
             between = at + 1;
         }
         if between > at && self.has_room(&self.nodes[at], elem) {
-            self.nodes[at].push_back(elem, target);
+            self.nodes.edit(at, |node| node.push_back(elem, target));
         } else if between > at && self.has_room(&self.nodes[between], elem) {
-            self.nodes[between].push_front(elem, target);
+            self.nodes.edit(between, |node| node.push_front(elem, target));
         } else {
             let mut node = Node::default();
             node.push_back(elem, target);
@@ -392,10 +364,12 @@ impl Quicklist {
             let (a, b) = (&self.nodes[i], &self.nodes[i + 1]);
             let one = self.shape.allows(a.size() + b.size(), a.count() + b.count());
             if one && !self.is_alone(a) && !self.is_alone(b) {
-                let mut other = self.nodes.remove(i + 1).expect("there is one at this place");
+                let mut other = self.nodes.take(i + 1);
                 other.unpack();
-                self.nodes[i].unpack();
-                self.nodes[i].append(&other);
+                self.nodes.edit(i, |node| {
+                    node.unpack();
+                    node.append(&other);
+                });
                 end -= 1;
             } else {
                 i += 1;
@@ -408,58 +382,63 @@ impl Quicklist {
     /// Puts another element in the place of number `index`, which is less than the length.
     pub fn replace(&mut self, index: usize, elem: Elem<'_>) {
         let (at, within) = self.locate(index);
-        let node = &mut self.nodes[at];
         self.tail.clear();
-        node.unpack();
-        if node.count() == 1 {
-            *node = Node::default();
-            node.push_back(elem, self.shape.bytes());
-            return self.compress_around(at, at);
+        let shape = self.shape;
+        let replaced = self.nodes.edit(at, |node| {
+            node.unpack();
+            if node.count() == 1 {
+                *node = Node::default();
+                node.push_back(elem, shape.bytes());
+                return true;
+            }
+            let old = node::offset_in(node.run(), within);
+            let old = element::skip(&node.run()[old..]);
+            let size = node.size() - old + element::encoded_len(elem);
+            let fits = shape.allows(size, node.count()) && elem.text_len() < shape.alone;
+            if fits {
+                node.replace(within, elem);
+            } else {
+                node.remove(within, 1);
+            }
+            fits
+        });
+        if !replaced {
+            self.len -= 1;
+            self.insert(index, elem);
         }
-        let old = node::offset_in(node.run(), within);
-        let old = element::skip(&node.run()[old..]);
-        let size = node.size() - old + element::encoded_len(elem);
-        if self.shape.allows(size, node.count()) && elem.text_len() < self.shape.alone {
-            node.replace(within, elem);
-            return self.compress_around(at, at);
-        }
-        node.remove(within, 1);
-        self.len -= 1;
-        self.insert(index, elem);
         self.compress_around(at, at);
     }
 
     /// Removes elements from number `index` on: `elements` in all, or as many as there are.
     pub fn remove(&mut self, index: usize, elements: usize) -> Removed {
-        let mut removed = Removed::default();
-        let mut left = elements.min(self.len.saturating_sub(index));
+        let left = elements.min(self.len.saturating_sub(index));
         if left == 0 {
-            return removed;
+            return Removed::default();
         }
-        let (mut at, within) = self.locate(index);
+        let (first, within) = self.locate(index);
+        // Where what stays behind begins.
+        let (end, rest) = if index + left == self.len { (self.nodes.len(), 0) } else { self.locate(index + left) };
         self.tail.clear();
         self.len -= left;
-        let first = at;
-        if within > 0 {
-            let node = &mut self.nodes[at];
-            let here = left.min(node.count() - within);
+        let cut = |node: &mut Node, from: usize, count: usize| {
             node.unpack();
-            node.remove(within, here);
+            node.remove(from, count);
             node.settle();
-            left -= here;
+        };
+        if first == end {
+            self.nodes.edit(first, |node| cut(node, within, left));
+            self.compress_around(first, first);
+            return Removed::default();
+        }
+        if rest > 0 {
+            self.nodes.edit(end, |node| cut(node, 0, rest));
+        }
+        let mut at = first;
+        if within > 0 {
+            self.nodes.edit(first, |node| cut(node, within, node.count() - within));
             at += 1;
         }
-        let mut whole = at;
-        while left > 0 && self.nodes[whole].count() <= left {
-            left -= self.nodes[whole].count();
-            whole += 1;
-        }
-        removed.0.extend(self.nodes.drain(at..whole));
-        if left > 0 {
-            self.nodes[at].unpack();
-            self.nodes[at].remove(0, left);
-            self.nodes[at].settle();
-        }
+        let removed = Removed(self.nodes.take_many(at, end - at));
         self.compress_around(first, at);
         self.compress_sides();
         removed
@@ -469,27 +448,18 @@ impl Quicklist {
     pub fn remove_matching(&mut self, text: &[u8], max: usize, from: End) -> usize {
         let needle = Needle::new(text);
         let mut scratch = Vec::new();
-        let (mut removed, mut seen) = (0, 0);
-        while seen < self.nodes.len() && removed < max {
-            let at = if from == End::Left { seen } else { self.nodes.len() - 1 - seen };
-            let node = &mut self.nodes[at];
+        let mut removed = 0;
+        self.nodes.edit_each(from, |node| {
             let there = node::matches(node.elements(&mut scratch), &needle);
-            if there == 0 {
-                seen += 1;
-                continue;
+            if there > 0 {
+                let (wanted, packed) = (there.min(max - removed), node.is_compressed());
+                node.unpack();
+                let skip = if from == End::Left { 0 } else { there - wanted };
+                removed += node.remove_matching(&needle, skip, wanted);
+                if packed { node.compress() } else { node.settle() }
             }
-            let wanted = there.min(max - removed);
-            node.unpack();
-            let skip = if from == End::Left { 0 } else { there - wanted };
-            removed += node.remove_matching(&needle, skip, wanted);
-            if node.count() == 0 {
-                self.nodes.remove(at);
-            } else {
-                node.settle();
-                self.compress_around(at, at);
-                seen += 1;
-            }
-        }
+            removed >= max
+        });
         if removed > 0 {
             self.len -= removed;
             self.tail.clear();
@@ -509,8 +479,7 @@ impl Quicklist {
         }
         for at in first..=last.min(self.nodes.len() - 1) {
             let inner = self.is_inner(at);
-            let node = &mut self.nodes[at];
-            if inner { node.compress() } else { node.unpack() }
+            self.nodes.edit(at, |node| if inner { node.compress() } else { node.unpack() });
         }
     }
 
@@ -538,14 +507,7 @@ impl Quicklist {
 
     /// Heap bytes. Of many nodes some are asked: whoever asks may be about to delete the list, in no time.
     pub fn memory(&self) -> usize {
-        const SAMPLES: usize = 64;
-        let count = self.nodes.len();
-        let step = count.div_ceil(SAMPLES).max(1);
-        let sampled: usize = (0..count).step_by(step).map(|i| self.nodes[i].capacity()).sum();
-        sampled * count / count.div_ceil(step).max(1)
-            + self.nodes.capacity() * std::mem::size_of::<Node>()
-            + self.tail.capacity() * std::mem::size_of::<u32>()
-            + std::mem::size_of::<Quicklist>()
+        self.nodes.memory() + self.tail.capacity() * std::mem::size_of::<u32>() + std::mem::size_of::<Quicklist>()
     }
 
     pub fn free_effort(&self) -> usize {

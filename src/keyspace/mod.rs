@@ -388,7 +388,10 @@ impl Keyspace {
                 Overdue::Value(taken) => discard(taken, self.settings.lazy_expire, fx),
             });
             more |= db.expire_fields(now, budget, |lapsed| match lapsed {
-                Lapsed::Field(key, field) => fx.also(id, &[b"HDEL", key, field]),
+                Lapsed::Field(key, field) => {
+                    fx.counts.expired_fields += 1;
+                    fx.also(id, &[b"HDEL", key, field]);
+                }
                 Lapsed::Hash(key) => {
                     fx.notify(id, event::FIELD_EXPIRED, key);
                     fx.touch(id, key);

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::Write;
 
-use super::format::{Dialect, MAX_VERSION, VERSION, kind, op};
+use super::format::{Dialect, MAX_VERSION, VALKEY_VERSION, VERSION, kind, op};
 use super::object::{self, Decoded};
 use super::output::Output;
 use super::source::Source;
@@ -56,21 +56,26 @@ pub fn dump_payload(value: View<'_>, compress: bool) -> Vec<u8> {
 
 /// The value that RESTORE makes of `payload`; `checksum`: whether its checksum counts.
 pub fn parse_payload(payload: &[u8], limits: &Limits, checksum: bool) -> Result<ValueOwned, PayloadError> {
-    let body = checked_body(payload, checksum).ok_or(PayloadError::VersionOrChecksum)?;
-    parse_body(body, limits).map_err(PayloadError::BadData)
+    let (body, dialect) = checked_body(payload, checksum).ok_or(PayloadError::VersionOrChecksum)?;
+    parse_body(body, dialect, limits).map_err(PayloadError::BadData)
 }
 
-/// What stands before version and sum, if these are right.
-fn checked_body(payload: &[u8], checksum: bool) -> Option<&[u8]> {
+/// What stands before version and sum, and whose version that is, if both are right.
+fn checked_body(payload: &[u8], checksum: bool) -> Option<(&[u8], Dialect)> {
     let body = payload.len().checked_sub(FOOTER_BYTES)?;
     let (body, footer) = payload.split_at(body);
     let (version, stored) = footer.split_at(FOOTER_BYTES - SUM_BYTES);
     let version = u32::from(version[0]) | u32::from(version[1]) << 8;
     let computed = crc64::update(0, &payload[..payload.len() - SUM_BYTES]);
-    (version <= MAX_VERSION && (!checksum || computed.to_le_bytes() == stored)).then_some(body)
+    let dialect = match version {
+        VALKEY_VERSION => Dialect::Valkey,
+        ..=MAX_VERSION => Dialect::Redis,
+        _ => return None,
+    };
+    (!checksum || computed.to_le_bytes() == stored).then_some((body, dialect))
 }
 
-fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
+fn parse_body(body: &[u8], dialect: Dialect, limits: &Limits) -> Result<ValueOwned, RdbError> {
     let mut source = Source::new(body, body.len().min(super::source::BUFFER_BYTES), false, Some(body.len() as u64));
     let code = source.byte()?;
     let value = if code == kind::STRING {
@@ -78,7 +83,7 @@ fn parse_body(body: &[u8], limits: &Limits) -> Result<ValueOwned, RdbError> {
         source.text()?.store(&mut bytes);
         num::parse_i64(&bytes).map_or(ValueOwned::Bytes(bytes), ValueOwned::Int)
     } else {
-        match object::decode(&mut source, code, Dialect::Redis, limits)? {
+        match object::decode(&mut source, code, dialect, limits)? {
             Decoded::Value(value) => ValueOwned::Object(Box::new(value)),
             Decoded::Empty => return source.fail(RdbErrorKind::EmptyValue),
             Decoded::Unsupported => return source.fail(RdbErrorKind::UnsupportedType { code, key: [].into() }),
@@ -118,7 +123,7 @@ pub fn dump_functions<'a>(sources: impl Iterator<Item = &'a [u8]>, compress: boo
 
 /// The sources of the libraries in a payload.
 pub fn parse_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, FunctionsError> {
-    let body = checked_body(payload, true).ok_or(FunctionsError::VersionOrChecksum)?;
+    let (body, _) = checked_body(payload, true).ok_or(FunctionsError::VersionOrChecksum)?;
     let mut source = Source::new(body, body.len().min(super::source::BUFFER_BYTES), false, Some(body.len() as u64));
     let mut sources = Vec::new();
     while source.left() != Some(0) {

@@ -598,6 +598,14 @@ fn absolute_deadlines_of_fields_are_read_as_the_files_signature_says() {
     for (signature, entry) in [(b"REDIS0012", &valkey), (b"VALKEY080", &redis), (b"VALKEY080", &redis_packed)] {
         assert!(read(&file(signature, entry)).is_err());
     }
+    // Payloads tell by their version: their bodies are the entries without the key.
+    let body = |entry: &[u8]| [&entry[..1], &entry[3..]].concat();
+    for (entry, version) in [(&redis, 12), (&redis_packed, 12), (&valkey, 80)] {
+        assert_eq!(expiring_fields(&parse(&payload(&body(entry), version)).unwrap()), expected);
+    }
+    for (entry, version) in [(&redis, 80), (&valkey, 12), (&valkey, 79), (&valkey, 81)] {
+        assert!(parse(&payload(&body(entry), version)).is_err(), "{version}");
+    }
     let newer = read(b"VALKEY081\xff\0\0\0\0\0\0\0\0").unwrap_err();
     assert!(matches!(newer.kind, RdbErrorKind::UnsupportedVersion(81)));
 }

@@ -6,12 +6,14 @@
 //! Buffers. All connections share one read buffer: bytes are parsed where the kernel put them, and only the rest of
 //! a command that is not whole yet moves to a buffer of the connection's own; a large bulk is read straight into that.
 //! Replies gather in a buffer that is borrowed from a pool and goes back when it has been written. So an idle connection
-//! owns no buffer at all.
+//! owns no buffer at all. A new one has buffers of its own for its first seconds ([`Fresh`]).
 
+mod fresh;
 mod limits;
 mod memory;
 mod upkeep;
 
+pub use fresh::Fresh;
 pub use limits::FIXED_OUTPUT;
 pub use memory::Memory;
 pub use upkeep::Upkeep;
@@ -158,6 +160,8 @@ pub struct Client {
     /// Bytes of a command that is not whole yet.
     pub input: Vec<u8>,
     pub partial: Option<Box<Partial>>,
+    /// Where a new connection's bytes are read to.
+    pub fresh: Option<Fresh>,
     pub reply: ReplyBuf,
     /// Of `reply`, bytes that have been written already.
     pub sent: usize,
@@ -286,6 +290,14 @@ impl Buffers {
             fx: Effects::default(),
         }
     }
+
+    /// Takes an emptied reply buffer into the pool, if it is worth it.
+    #[inline]
+    fn keep_reply(&mut self, bytes: Vec<u8>) {
+        if bytes.capacity() <= POOLED_REPLY_MAX && self.replies.len() < POOLED_REPLIES {
+            self.replies.push(bytes);
+        }
+    }
 }
 
 impl Default for Buffers {
@@ -328,7 +340,10 @@ impl Server {
             return self.read_big(slot);
         }
         let client = &mut self.clients[slot];
-        let mut buffer = std::mem::take(&mut self.exec.buffers.read);
+        let mut buffer = match &mut client.fresh {
+            None => std::mem::take(&mut self.exec.buffers.read),
+            Some(fresh) => fresh.take(),
+        };
         let got = client.stream.read(&mut buffer);
         self.stats.reads_processed += 1;
         match got {
@@ -356,7 +371,10 @@ impl Server {
                 self.clients.close_asap(slot);
             }
         }
-        self.exec.buffers.read = buffer;
+        match &mut self.clients[slot].fresh {
+            None => self.exec.buffers.read = buffer,
+            Some(fresh) => fresh.give_back(buffer),
+        }
     }
 
     /// Takes bytes that have arrived: joins them to those that were left over, if any, and runs what is whole.
@@ -616,8 +634,11 @@ impl Server {
             bytes.clear();
             if self.exec.buffers.replies_stay {
                 *client.reply.bytes_mut() = bytes;
-            } else if bytes.capacity() <= POOLED_REPLY_MAX && self.exec.buffers.replies.len() < POOLED_REPLIES {
-                self.exec.buffers.replies.push(bytes);
+            } else if client.fresh.is_some() {
+                bytes.shrink_to(FIXED_OUTPUT);
+                *client.reply.bytes_mut() = bytes;
+            } else {
+                self.exec.buffers.keep_reply(bytes);
             }
             if client.flags.has(Flags::CLOSE_AFTER_REPLY) {
                 self.clients.close_asap(slot);

@@ -284,9 +284,8 @@ impl Server {
             log::debug!("Setting the options of a new connection failed: {error}");
             return;
         }
-        if self.register_client(stream).is_none() {
-            return;
-        }
+        let Some(slot) = self.register_client(stream) else { return };
+        self.equip(slot);
         self.stats.connections_received += 1;
         match peer {
             Some(address) => log::debug!("Accepted {address}"),
@@ -328,6 +327,7 @@ impl Server {
             user: Some(UserId::DEFAULT),
             input: Vec::new(),
             partial: None,
+            fresh: None,
             reply: ReplyBuf::new(Proto::Resp2),
             sent: 0,
             transaction: None,

@@ -221,6 +221,8 @@ impl Server {
         self.stats.keyspace_hits += counts.hits;
         self.stats.keyspace_misses += counts.misses;
         self.stats.expired_keys += counts.expired;
+        self.stats.expired_fields += counts.expired_fields;
+        self.stats.payloads_checked += counts.payloads_checked;
     }
 
     /// Finds out anew who listens to effects. Called whenever a watcher, a waiter, a subscriber or the event classes

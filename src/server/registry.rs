@@ -136,7 +136,7 @@ impl Registry {
             subcommands: Vec::new(),
             stats: RowStats::default(),
             durations: None,
-            key_range: spec.key_range(),
+            key_range: spec.key_range(false),
         });
     }
 

@@ -17,6 +17,8 @@ pub struct Stats {
     /// Of the data sets and of the stream, from the master.
     pub net_repl_input_bytes: u64,
     pub expired_keys: u64,
+    pub expired_fields: u64,
+    pub payloads_checked: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub evicted_keys: u64,

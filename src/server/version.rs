@@ -1,7 +1,7 @@
 //! Who we are: the release of Redis whose behaviour clients may count on, and our own.
 
 /// Clients gate features on this.
-pub const REDIS_VERSION: &str = "7.2.4";
+pub const REDIS_VERSION: &str = "7.4.0";
 /// [`REDIS_VERSION`] as scripts find it, a byte for each part.
 pub fn version_number() -> u32 {
     REDIS_VERSION.split('.').fold(0, |number, part| number << 8 | part.parse().unwrap_or(0))

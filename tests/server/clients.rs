@@ -179,3 +179,67 @@ fn shard_channels_are_not_the_others() {
     let refused = error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     assert_eq!(sender.ask(&["EXEC"]), Reply::Array(vec![refused]));
 }
+
+/// The number behind ` name=` in a client's line.
+fn figure(client: &mut Client, id: &str, name: &str) -> usize {
+    let line = client.ask(&["CLIENT", "LIST", "ID", id]).text();
+    let mut fields = line.trim().split(' ').filter_map(|field| field.split_once('='));
+    fields.find(|(field, _)| *field == name).expect(name).1.parse().expect(name)
+}
+
+/// Buffers of its own: 16 KiB to read to, and the replies'; after some seconds it shares both with the others.
+#[test]
+fn a_new_connection_has_buffers_for_its_first_seconds() {
+    let server = Server::start();
+    let (mut watcher, mut new) = (server.client(), server.client());
+    let id = id(&mut new);
+    assert_eq!((figure(&mut watcher, &id, "qbuf"), figure(&mut watcher, &id, "qbuf-free")), (0, 16384));
+    assert_eq!(figure(&mut watcher, &id, "rbs"), 1024);
+    new.ask(&["SET", "k", &"x".repeat(40_000)]);
+    new.ask(&["GET", "k"]);
+    assert_eq!(figure(&mut watcher, &id, "rbs"), 16384);
+    crate::harness::wait_until("the buffers to go", || {
+        figure(&mut watcher, &id, "qbuf-free") == 0 && figure(&mut watcher, &id, "rbs") == 0
+    });
+    assert_eq!(new.ask(&["GET", "k"]).text().len(), 40_000);
+}
+
+#[test]
+fn connections_are_listed_and_ended_by_filters() {
+    let server = Server::start();
+    let (mut asker, mut other) = (server.client(), server.client());
+    let (own, id) = (id(&mut asker), id(&mut other));
+    other.ask(&["CLIENT", "SETNAME", "other"]);
+    other.ask(&["CLIENT", "SETINFO", "LIB-NAME", "lib"]);
+    other.ask(&["SELECT", "3"]);
+    let mut listed = |filters: &[&str]| {
+        let text = asker.ask(&[&["CLIENT", "LIST"], filters].concat()).text();
+        let ids = text.lines().map(|line| line.split(' ').next().unwrap().trim_start_matches("id=").to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    for filters in [
+        &["NAME", "other"][..],
+        &["NOT-NAME", ""],
+        &["DB", "3", "FLAGS", "N"],
+        &["LIB-NAME", "lib", "IP", "127.0.0.1"],
+        &["NOT-ID", &own, "TYPE", "normal"],
+        &["SKIPME", "yes"],
+        &["ID", &id, "77", "USER", "default"],
+    ] {
+        assert_eq!(listed(filters), [id.as_str()], "{filters:?}");
+    }
+    assert_eq!(listed(&["ID", &own, &id, "MAXAGE", "1000"]), [""; 0]);
+    assert_eq!(listed(&["NOT-TYPE", "pubsub", "NOT-FLAGS", "x"]).len(), 2);
+    for (request, refusal) in [
+        (&["CLIENT", "LIST", "DB", "x"][..], "ERR DB is not an integer or out of range"),
+        (&["CLIENT", "LIST", "NAME"], "ERR syntax error"),
+        (&["CLIENT", "LIST", "NOT-MAXAGE", "1"], "ERR syntax error"),
+        (&["CLIENT", "KILL", "ID", "10", "wrong"], "ERR syntax error"),
+        (&["CLIENT", "KILL", "ID", "x"], "ERR client-id should be greater than 0"),
+        (&["CLIENT", "KILL", "IDLE", "0"], "ERR idle should be greater than 0"),
+    ] {
+        assert_eq!(asker.ask(request), error(refusal), "{request:?}");
+    }
+    assert_eq!(asker.ask(&["CLIENT", "KILL", "NAME", "other", "NOT-DB", "3"]), Reply::Int(0));
+    assert_eq!(asker.ask(&["CLIENT", "KILL", "NAME", "other", "NOT-DB", "2"]), Reply::Int(1));
+}

@@ -19,7 +19,7 @@ fn hello_switches_the_protocol_and_introduces_the_server() {
     let server = Server::start();
     let mut client = server.client();
     let Reply::Map(map) = client.ask(&["HELLO", "3", "SETNAME", "me"]) else { panic!("a map") };
-    assert_eq!(map[..4], [bulk("server"), bulk("redis"), bulk("version"), bulk("7.2.4")]);
+    assert_eq!(map[..4], [bulk("server"), bulk("redis"), bulk("version"), bulk("7.4.0")]);
     assert_eq!(map[4..6], [bulk("proto"), Reply::Int(3)]);
     assert_eq!(map[12..], [bulk("modules"), Reply::Array(vec![])]);
     assert_eq!(client.ask(&["CLIENT", "GETNAME"]), bulk("me"));

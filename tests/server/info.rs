@@ -48,7 +48,7 @@ fn resp3_gets_a_verbatim_text() {
 fn the_process_is_described_truly() {
     let server = Server::with_config("save 900 1\n");
     let mut client = server.client();
-    assert_eq!(client.info("redis_version"), "7.2.4");
+    assert_eq!(client.info("redis_version"), "7.4.0");
     assert_eq!(client.info("process_id"), server.pid().to_string());
     assert_eq!(client.info("tcp_port"), server.port.to_string());
     assert_eq!(client.info("config_file"), server.folder.join("redis.conf").display().to_string());
@@ -157,4 +157,23 @@ fn keys_are_found_in_a_command() {
     };
     assert_eq!(flags(&mut client, &["SET", "a", "1", "EX", "9"]), "OW update");
     assert_eq!(flags(&mut client, &["SET", "a", "1", "get"]), "RW access update");
+}
+
+#[test]
+fn expired_fields_and_checked_payloads_are_counted() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.ask(&["HSET", "h", "a", "1", "b", "2", "c", "3"]);
+    client.ask(&["HPEXPIRE", "h", "1", "FIELDS", "2", "a", "b"]);
+    crate::harness::wait_until("the fields to expire", || client.info("expired_subkeys") == "2");
+    assert_eq!(client.ask(&["HLEN", "h"]), Reply::Int(1));
+    assert_eq!(client.info("dump_payload_sanitizations"), "0");
+    // A wrong checksum is found before anything is looked at.
+    assert!(matches!(client.ask(&["RESTORE", "k", "0", "0123456789abcdef"]), Reply::Error(_)));
+    assert_eq!(client.info("dump_payload_sanitizations"), "0");
+    let Reply::Bulk(payload) = client.ask(&["DUMP", "h"]) else { panic!("a payload") };
+    let head = format!("*4\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$1\r\n0\r\n${}\r\n", payload.len());
+    client.send_raw(&[head.as_bytes(), &payload, b"\r\n"].concat());
+    assert_eq!(client.reply(), status("OK"));
+    assert_eq!(client.info("dump_payload_sanitizations"), "1");
 }

@@ -152,7 +152,7 @@ fn memory_is_told_by_key_and_in_sum() {
 fn a_picture_ends_with_the_version() {
     let server = Server::start();
     let mut client = server.client();
-    assert!(client.ask(&["LOLWUT"]).text().ends_with("\nRedis ver. 7.2.4\n"));
+    assert!(client.ask(&["LOLWUT"]).text().ends_with("\nRedis ver. 7.4.0\n"));
     assert_eq!(client.ask(&["LOLWUT", "VERSION", "5", "2", "1"]).text().chars().count(), 3 + 18);
     assert_eq!(client.ask(&["LOLWUT", "VERSION", "x"]), error("ERR value is not an integer or out of range"));
     assert_eq!(client.ask(&["ROLE"]), Reply::Array(vec![bulk("master"), Reply::Int(0), Reply::Array(vec![])]));

@@ -430,3 +430,23 @@ fn debug_reload_brings_everything_back() {
     assert_eq!(client.ask(&["DEBUG", "RELOAD", "NOSAVE"]), status("OK"));
     assert_eq!(client.ask(&["EXISTS", "more"]), Reply::Int(0));
 }
+
+#[test]
+fn a_background_save_is_cancelled() {
+    let server = Server::with_config("rdb-key-save-delay 100000\n");
+    let mut client = server.client();
+    let nothing = error("ERR Background saving is currently not in progress or scheduled");
+    assert_eq!(client.ask(&["BGSAVE", "CANCEL"]), nothing);
+    (0..100).for_each(|i| _ = client.ask(&["SET", &i.to_string(), "v"]));
+    begin_bgsave(&server, &mut client);
+    assert_eq!(client.ask(&["BGSAVE", "CANCEL"]), status("Background saving cancelled"));
+    wait_until("the child to be gone", || client.info("rdb_bgsave_in_progress") == "0");
+    wait_until("its file to be gone", || temp_files(&server.folder).is_empty());
+    assert_eq!(client.ask(&["BGSAVE", "CANCEL"]), nothing);
+    assert!(!server.folder.join("dump.rdb").exists());
+    // What MULTI put off can be called off too.
+    client.ask(&["MULTI"]);
+    client.ask(&["BGSAVE"]);
+    client.ask(&["BGSAVE", "CANCEL"]);
+    assert_eq!(client.ask(&["EXEC"]).list()[1], status("Scheduled background saving cancelled"));
+}

@@ -71,6 +71,11 @@ pub fn xor(target: &mut [u8], source: &[u8]) {
     target.iter_mut().zip(source).for_each(|(t, s)| *t ^= s);
 }
 
+/// Clears what is set in `source`.
+pub fn and_not(target: &mut [u8], source: &[u8]) {
+    target.iter_mut().zip(source).for_each(|(t, s)| *t &= !*s);
+}
+
 pub fn not(target: &mut [u8]) {
     target.iter_mut().for_each(|t| *t = !*t);
 }

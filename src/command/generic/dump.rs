@@ -137,14 +137,17 @@ fn restore(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     if ttl < 0 {
         return Err(CmdError::Fixed("ERR Invalid TTL value, must be >= 0"));
     }
-    let value =
-        rdb::parse_payload(call.arg(3), &ks.settings.limits, ks.settings.checksums).map_err(|error| match error {
-            PayloadError::VersionOrChecksum => CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
-            PayloadError::BadData(damage) => {
-                log::debug!("RESTORE refused a payload: {damage}");
-                CmdError::Fixed("ERR Bad data format")
-            }
-        })?;
+    let value = rdb::parse_payload(call.arg(3), &ks.settings.limits, ks.settings.checksums);
+    if !matches!(value, Err(PayloadError::VersionOrChecksum)) {
+        call.fx.counts.payloads_checked += 1;
+    }
+    let value = value.map_err(|error| match error {
+        PayloadError::VersionOrChecksum => CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
+        PayloadError::BadData(damage) => {
+            log::debug!("RESTORE refused a payload: {damage}");
+            CmdError::Fixed("ERR Bad data format")
+        }
+    })?;
     let old = ks.db_mut(db).remove(key);
     let was_there = old.is_some();
     if let Some(taken) = old {

@@ -20,7 +20,7 @@ pub const HSCAN: DataCommand = Command::new(
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all the calls that visit N fields.",
         summary: "Walks through the fields of a hash, some at each call.",
-        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
         tips: &["nondeterministic_output"],
         ..HASH_SPEC
     },
@@ -32,7 +32,7 @@ fn hscan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         scanning::reply_nothing(call.reply);
         return Ok(());
     };
-    let filter = Filter::parse_of_collection(call)?;
+    let filter = Filter::parse_of_collection(call, Some("NOVALUES"))?;
     let mut kept = Vec::new();
     let next = filter.walk(cursor, 2, |cursor, visited| {
         hash.scan(cursor, |field, value| {
@@ -42,10 +42,12 @@ fn hscan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             }
         })
     });
-    scanning::reply_head(call.reply, next, 2 * kept.len());
+    scanning::reply_head(call.reply, next, if filter.names_only { 1 } else { 2 } * kept.len());
     for (field, value) in kept {
         reply_elem(call.reply, field);
-        reply_elem(call.reply, value);
+        if !filter.names_only {
+            reply_elem(call.reply, value);
+        }
     }
     Ok(())
 }

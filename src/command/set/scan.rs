@@ -32,7 +32,7 @@ fn sscan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         scanning::reply_nothing(call.reply);
         return Ok(());
     };
-    let filter = Filter::parse_of_collection(call)?;
+    let filter = Filter::parse_of_collection(call, None)?;
     let mut kept = Vec::new();
     let next = filter.walk(cursor, 1, |cursor, visited| {
         set.scan(cursor, |member| {

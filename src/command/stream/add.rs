@@ -4,13 +4,14 @@
 //! *Does not know:* where nodes end, which decides what `~` removes. *Counterpart in C Redis:* `xaddCommand`,
 //! `xtrimCommand`, `streamParseAddOrTrimArgsOrReply`.
 
+use super::delete::refs_word;
 use super::{id_arg, reply_id, stream_event};
 use crate::base::num;
 use crate::call::{Args, Call, CmdError, CmdResult, Event, Garbage, Origin};
 use crate::command::spec::*;
 use crate::keyspace::Keyspace;
 use crate::resp::Argv;
-use crate::value::stream::{Bound, Given, Log, Node, StreamId};
+use crate::value::stream::{Bound, Given, Log, Node, Refs, StreamId};
 use crate::value::{Limits, Stream};
 
 const ADDED: Event = stream_event("xadd");
@@ -28,11 +29,12 @@ pub const XADD: DataCommand = Command::new(
         since: "5.0.0",
         complexity: "O(1) for the entry, O(N) for N entries that are trimmed.",
         summary: "Appends an entry to a stream, making the stream if there is none.",
-        syntax: "key [NOMKSTREAM] [<MAXLEN|MINID> [<=|~>] threshold [LIMIT count]] <*|id> field value [field value ...]",
+        syntax: "key [NOMKSTREAM] [<KEEPREF|DELREF|ACKED>@8.2.0] [<MAXLEN|MINID> [<=|~>] threshold [LIMIT count]] <*|id> field value [field value ...]",
         tips: &["nondeterministic_output"],
         history: &[
             ("6.2.0", "Added the options `NOMKSTREAM`, `MINID` and `LIMIT`."),
             ("7.0.0", "An id may leave its sequence to the stream: `<ms>-*`."),
+            ("8.2.0", "Added the options `KEEPREF`, `DELREF` and `ACKED`."),
         ],
         ..Spec::BASE
     },
@@ -50,9 +52,12 @@ pub const XTRIM: DataCommand = Command::new(
         since: "5.0.0",
         complexity: "O(N) for N entries that are removed, some hundred at a step.",
         summary: "Removes the oldest entries of a stream.",
-        syntax: "key <MAXLEN|MINID> [<=|~>] threshold [LIMIT count]",
+        syntax: "key <MAXLEN|MINID> [<=|~>] threshold [LIMIT count] [<KEEPREF|DELREF|ACKED>@8.2.0]",
         tips: &["nondeterministic_output"],
-        history: &[("6.2.0", "Added the options `MINID` and `LIMIT`.")],
+        history: &[
+            ("6.2.0", "Added the options `MINID` and `LIMIT`."),
+            ("8.2.0", "Added the options `KEEPREF`, `DELREF` and `ACKED`."),
+        ],
         ..Spec::BASE
     },
 );
@@ -65,6 +70,7 @@ struct Trim {
     /// `~`: only whole nodes go.
     approximate: bool,
     limit: u64,
+    refs: Refs,
 }
 
 /// The options that XADD and XTRIM share.
@@ -72,6 +78,7 @@ struct Trim {
 struct Options {
     trim: Option<Trim>,
     limit: Option<u64>,
+    refs: Option<Refs>,
     no_mkstream: bool,
     /// Where XADD's id stands, and what it says; `None`: `*`.
     id: Option<(usize, Option<Given>)>,
@@ -96,6 +103,10 @@ impl Options {
                 options.limit = Some(limit.map_err(|_| CmdError::Fixed("ERR The LIMIT argument must be >= 0."))?);
             } else if xadd && args.is(i, "NOMKSTREAM") {
                 options.no_mkstream = true;
+            } else if let Some(refs) = refs_word(args, i) {
+                if options.refs.replace(refs).is_some() {
+                    return Err(CmdError::Syntax);
+                }
             } else if xadd {
                 options.id = Some((i, Some(Given::parse(args.get(i), 0).ok_or(super::INVALID_ID)?)));
                 break;
@@ -122,7 +133,7 @@ impl Options {
         let sign = args.opt(i + 2).map(|_| args.get(i + 1));
         let at = if matches!(sign, Some(b"~" | b"=")) { i + 2 } else { i + 1 };
         let bound = read(args.get(at))?;
-        self.trim = Some(Trim { bound, at, approximate: sign == Some(b"~"), limit: 0 });
+        self.trim = Some(Trim { bound, at, approximate: sign == Some(b"~"), limit: 0, refs: Refs::Keep });
         Ok(at)
     }
 
@@ -139,6 +150,7 @@ impl Options {
                 _ => Ok(()),
             };
         };
+        trim.refs = self.refs.unwrap_or_default();
         if obeys(origin) {
             // The threshold was made exact where the command came from.
             return Ok(());
@@ -176,8 +188,8 @@ fn default_limit(limits: &Limits) -> u64 {
 
 impl Trim {
     /// Trims, and tells how many entries went. Many nodes are freed on the background thread.
-    fn run(&self, log: &mut Log, call: &mut Call<'_>) -> u64 {
-        let trimmed = log.trim(self.bound, self.approximate, self.limit);
+    fn run(&self, stream: &mut Stream, call: &mut Call<'_>) -> u64 {
+        let trimmed = stream.trim(self.refs, self.bound, self.approximate, self.limit);
         if !trimmed.garbage.is_empty() {
             let bytes = trimmed.garbage.iter().map(Node::memory).sum();
             call.fx.garbage.push(Garbage { objects: 0, bytes, what: Box::new(trimmed.garbage) });
@@ -244,10 +256,10 @@ fn xadd(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     call.modified(key, ADDED, 1);
     let mut exact = None;
     if let Some(trim) = &options.trim {
-        if trim.run(log, call) > 0 {
+        if trim.run(&mut stream, call) > 0 {
             call.notify(key, TRIMMED);
         }
-        exact = trim.approximate.then_some((trim, &*log));
+        exact = trim.approximate.then_some((trim, stream.log()));
     }
     let made = !matches!(given, Some(Given::Full(_)));
     if made || exact.is_some() {
@@ -292,12 +304,11 @@ fn xtrim(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         call.reply.int(0);
         return Ok(());
     };
-    let log = stream.log_mut();
-    let removed = trim.run(log, call);
+    let removed = trim.run(&mut stream, call);
     if removed > 0 {
         call.modified(key, TRIMMED, removed);
         if trim.approximate {
-            replicate_exact(call, None, Some((&trim, log)));
+            replicate_exact(call, None, Some((&trim, stream.log())));
         }
     }
     call.reply.int(removed as i64);

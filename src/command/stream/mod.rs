@@ -7,6 +7,7 @@
 
 mod add;
 mod claim;
+mod delete;
 mod group;
 mod info;
 mod pending;
@@ -24,10 +25,12 @@ use crate::value::stream::{Entry, Group, Pending, StreamId};
 
 pub const COMMANDS: &[DataCommand] = &[
     group::XACK,
+    delete::XACKDEL,
     add::XADD,
     claim::XAUTOCLAIM,
     claim::XCLAIM,
     range::XDEL,
+    delete::XDELEX,
     group::XGROUP,
     group::CREATE,
     group::CREATECONSUMER,

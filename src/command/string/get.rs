@@ -1,16 +1,16 @@
-//! GET, and the readers that change the key they read: GETDEL, GETEX.
+//! GET, and the readers that change the key they read: GETDEL, GETEX; DELIFEQ, which answers only whether it did.
 //!
 //! *Invariants:* GETDEL and GETEX go to AOF and replicas as what they did (DEL, PEXPIREAT, PERSIST), and not at all
 //! when they did nothing.
 //! *Counterpart in C Redis:* `getCommand`, `getdelCommand`, `getexCommand`.
 
 use super::set::Expiry;
-use super::{STRING_SPEC, reply_string};
+use super::{STRING_SPEC, bytes_of, reply_string};
 use crate::base::millis::Millis;
 use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult, Origin};
 use crate::command::spec::*;
-use crate::keyspace::{Keyspace, event};
+use crate::keyspace::{EntryMut, Keyspace, event};
 
 pub const GET: DataCommand = Command::new(
     get,
@@ -58,6 +58,37 @@ fn getdel(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
     ks.delete_freeing(call.db(), key, lazy, call);
     call.modified(key, event::DEL, 1);
     call.replicate_as(&[deletion(lazy), key]);
+    Ok(())
+}
+
+pub const DELIFEQ: DataCommand = Command::new(
+    delifeq,
+    Spec {
+        name: "delifeq",
+        arity: 3,
+        flags: WRITE.or(FAST),
+        keys: &[KeySpec::one(1, KeyFlags::RM.or(KeyFlags::DELETE))],
+        since: "9.0.0",
+        summary: "Deletes a key if it holds this string.",
+        syntax: "key value",
+        ..STRING_SPEC
+    },
+);
+
+fn delifeq(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+    let (key, mut digits) = (call.arg(1), [0; num::MAX_DECIMAL_LEN]);
+    let entry = ks.write(key, call).map(EntryMut::into_entry);
+    let equal = match entry {
+        Some(entry) => bytes_of(entry.view(), &mut digits)? == call.arg(2),
+        None => false,
+    };
+    if equal {
+        let lazy = ks.settings.lazy_user_del;
+        ks.delete_freeing(call.db(), key, lazy, call);
+        call.modified(key, event::DEL, 1);
+        call.replicate_as(&[deletion(lazy), key]);
+    }
+    call.reply.int(equal as i64);
     Ok(())
 }
 

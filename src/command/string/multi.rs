@@ -1,13 +1,15 @@
-//! Several keys at once: MGET, MSET, MSETNX.
+//! Several keys at once: MGET, MSET, MSETNX, MSETEX.
 //!
-//! *Invariants:* MSETNX sets all of its keys or none. A key that is named twice gets the last value, and both are
+//! *Invariants:* MSETNX and MSETEX set all of their keys or none. A key that is named twice gets the last value, and both are
 //! told of.
 //! *Counterpart in C Redis:* `mgetCommand`, `msetGenericCommand`.
 
+use super::set::Expiry;
 use super::{SET_EVENT, STRING_SPEC, reply_string};
+use crate::base::num;
 use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
-use crate::keyspace::{Expire, Keyspace, string};
+use crate::keyspace::{Expire, Keyspace, event, string};
 
 pub const MGET: DataCommand = Command::new(
     mget,
@@ -81,6 +83,70 @@ fn msetnx(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         return Ok(());
     }
     set_pairs(ks, call);
+    call.reply.int(1);
+    Ok(())
+}
+
+pub const MSETEX: DataCommand = Command::new(
+    msetex,
+    Spec {
+        name: "msetex",
+        arity: -4,
+        keys: &[KeySpec {
+            begin: Begin::Index(1),
+            find: Find::KeyNum { count_at: 0, first: 1, step: 2 },
+            flags: KeyFlags::OW.or(KeyFlags::UPDATE),
+        }],
+        since: "9.1.0",
+        summary: "Sets several keys to a string each, if conditions hold for all, with a common deadline.",
+        syntax: "numkeys key value [key value ...] [<NX|XX>] [<EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL>]",
+        tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
+        ..MSET_SPEC
+    },
+);
+
+/// To AOF and replicas goes a SET for each key, which every release knows.
+fn msetex(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
+    let count = num::parse_i64(call.arg(1)).filter(|count| (1..=i32::MAX as i64).contains(count));
+    let count = count.ok_or(CmdError::Fixed("ERR invalid numkeys value"))? as usize;
+    if call.args.len() < 2 + 2 * count {
+        return Err(CmdError::Fixed("ERR wrong number of key-value pairs"));
+    }
+    let (mut expiry, mut present) = (Expiry::Unsaid, None);
+    let mut words = call.args.from(2 + 2 * count);
+    while let Some(word) = words.next() {
+        match present {
+            None if word.eq_ignore_ascii_case(b"NX") => present = Some(false),
+            None if word.eq_ignore_ascii_case(b"XX") => present = Some(true),
+            _ if expiry.take(word, &mut words, "KEEPTTL") => {}
+            _ => return Err(CmdError::Syntax),
+        }
+    }
+    let deadline = expiry.deadline(call.now, "msetex")?;
+    let pairs = (0..count).map(|i| 2 + 2 * i).collect::<Vec<_>>();
+    if present.is_some_and(|wanted| pairs.iter().any(|i| ks.write(call.arg(*i), call).is_some() != wanted)) {
+        call.reply.int(0);
+        return Ok(());
+    }
+    let expire = match deadline {
+        Some(at) => Expire::At(at),
+        None if expiry == Expiry::Word => Expire::Keep,
+        None => Expire::Clear,
+    };
+    for i in pairs {
+        let (key, value) = (call.arg(i), call.arg(i + 1));
+        ks.set(key, string(value), expire, call);
+        call.modified(key, SET_EVENT, 1);
+        let mut digits = [0; num::MAX_DECIMAL_LEN];
+        match deadline {
+            Some(at) => {
+                call.notify(key, event::EXPIRE);
+                call.replicate_as(&[b"SET", key, value, b"PXAT", num::format_i64(at.0, &mut digits)]);
+            }
+            None if expiry == Expiry::Word => call.replicate_as(&[b"SET", key, value, b"KEEPTTL"]),
+            None => call.replicate_as(&[b"SET", key, value]),
+        }
+    }
     call.reply.int(1);
     Ok(())
 }

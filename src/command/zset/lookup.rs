@@ -83,7 +83,7 @@ pub const ZSCAN: DataCommand = Command::new(
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all the calls that visit N members.",
         summary: "Walks through the members of a sorted set, some at each call.",
-        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
         tips: &["nondeterministic_output"],
         ..READING
     },
@@ -149,7 +149,7 @@ fn scan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
         scanning::reply_nothing(call.reply);
         return Ok(());
     };
-    let filter = Filter::parse_of_collection(call)?;
+    let filter = Filter::parse_of_collection(call, Some("NOSCORES"))?;
     let mut kept = Vec::new();
     let next = filter.walk(cursor, 2, |cursor, visited| {
         zset.scan(cursor, |member, score| {
@@ -159,10 +159,13 @@ fn scan(ks: &mut Keyspace, call: &mut Call<'_>) -> CmdResult {
             }
         })
     });
-    scanning::reply_head(call.reply, next, 2 * kept.len());
+    scanning::reply_head(call.reply, next, if filter.names_only { 1 } else { 2 } * kept.len());
     let mut text = Vec::new();
     for (member, score) in kept {
         bulk(call.reply, member);
+        if filter.names_only {
+            continue;
+        }
         text.clear();
         // Quirk: scores are strings here, in RESP3 too, and large whole ones read differently in a small set.
         match zset {

@@ -36,7 +36,7 @@ fn check(list: &Quicklist, model: &[Vec<u8>], rng: &mut Rng) {
         assert_eq!(run_len, node.size());
     }
     if !list.tail.is_empty() {
-        let (mut places, last) = (Vec::new(), list.nodes.back().unwrap());
+        let (mut places, last) = (Vec::new(), list.nodes.end(End::Right).unwrap());
         last.places(&mut places);
         assert_eq!(list.tail.last(), places.last());
     }

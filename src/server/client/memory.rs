@@ -46,9 +46,10 @@ impl Memory {
         let partial = client.partial.as_ref().map_or(0, |p| size_of_val(&**p) + p.memory());
         let (cut, arguments) = client.partial.as_ref().map_or((0, 0), |p| p.cut());
         let input = client.input.len().saturating_sub(cut);
+        let fresh = client.fresh.as_ref().map_or(0, |fresh| fresh.memory());
         Memory {
             input,
-            input_room: client.input.capacity() - client.input.len(),
+            input_room: client.input.capacity() - client.input.len() + fresh,
             argv: waits + postponed + arguments,
             queued: client.transaction.as_ref().map_or(0, |t| t.memory),
             reply: client.reply.capacity(),

@@ -43,6 +43,7 @@ impl Server {
         let share = (all / self.effective_hz() as usize).max(SHARE_MIN).min(all);
         for _ in 0..share {
             let Some(slot) = self.next_to_look_after() else { return };
+            self.age(slot, now_ms);
             let client = &mut self.clients[slot];
             client.give_back_room(now_ms);
             let (input, output) = (client.input.capacity(), client.listed_output());

@@ -1,9 +1,10 @@
 //! CLIENT: what is known of connections, and what can be done to them.
 //!
-//! *Duty:* the rows and the small subcommands; [`list`] shows connections, [`kill`] ends them, [`pause`] lets them wait,
+//! *Duty:* the rows and the small subcommands; [`list`] shows connections, [`kill`] ends them ([`filter`] says which), [`pause`] lets them wait,
 //! [`tracking`] is about keys that they keep copies of. *Does not know:* what follows from a flag that it sets.
 //! *Counterpart in C Redis:* `clientCommand`.
 
+mod filter;
 mod kill;
 mod list;
 mod pause;
@@ -300,9 +301,13 @@ fn help(_: &mut Server, call: &mut Call<'_>) -> CmdResult {
             "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB): those that are for this.",
             "    * USER <username>: those of this user.",
             "    * MAXAGE <seconds>: those that are at least so old.",
+            "    * IDLE <seconds>: those that said nothing for so long.",
+            "    * NAME, LIB-NAME, LIB-VER, FLAGS, DB, IP <value>: those of which LIST shows this.",
+            "    * NOT-<option> <value>: those that do not meet the option.",
             "    * SKIPME (YES|NO): spare the one that asks (default: yes).",
-            "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)|ID <client-id> [<client-id> ...]]",
-            "    Shows connections, one in a line.",
+            "LIST [<option> <value> [...]]",
+            "    Shows connections, one in a line; with options as of KILL, those that meet them.",
+            "    ID takes several ids, and spares nobody.",
             "NO-EVICT (ON|OFF)",
             "    Keeps this connection when memory for clients runs out.",
             "NO-TOUCH (ON|OFF)",

@@ -48,13 +48,16 @@ pub const BGSAVE: ServerCommand = row(
         since: "1.0.0",
         complexity: "O(1)",
         summary: "Has a child process write a snapshot of all databases to disk.",
-        syntax: "[SCHEDULE]@3.2.2",
-        history: &[("3.2.2", "Added the `SCHEDULE` option.")],
+        syntax: "[<SCHEDULE@3.2.2|CANCEL@8.1.0>]",
+        history: &[("3.2.2", "Added the `SCHEDULE` option."), ("8.1.0", "Added the `CANCEL` option, as in Valkey.")],
         ..Spec::BASE
     },
 );
 
 fn bgsave(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if call.args.len() == 2 && call.args.is(1, "CANCEL") {
+        return cancel(srv, call);
+    }
     if call.args.len() > 2 || call.args.opt(1).is_some_and(|arg| !arg.eq_ignore_ascii_case(b"schedule")) {
         return Err(CmdError::Syntax);
     }
@@ -75,6 +78,19 @@ fn bgsave(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     }
     srv.bgsave().map_err(|why| CmdError::text(format!("ERR {why}")))?;
     call.reply.status("Background saving started");
+    Ok(())
+}
+
+/// BGSAVE CANCEL: ends the child that saves, or calls a scheduled save off.
+fn cancel(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+    if srv.persistence.rdb_bgsave_in_progress() {
+        srv.stop_save_child();
+        call.reply.status("Background saving cancelled");
+    } else if std::mem::take(&mut srv.persistence.bgsave_scheduled) {
+        call.reply.status("Scheduled background saving cancelled");
+    } else {
+        return Err(CmdError::Fixed("ERR Background saving is currently not in progress or scheduled"));
+    }
     Ok(())
 }
 

@@ -61,6 +61,7 @@ fn keys(srv: &Server, out: &mut Text) {
     let (stats, now) = (&srv.stats, srv.clock.now());
     let lag = srv.ks.dbs.iter().map(|db| db.expire_lag(now)).max().unwrap_or(0);
     out.line("expired_keys", stats.expired_keys);
+    out.line("expired_subkeys", stats.expired_fields);
     // The index of deadlines is exact: no key is overdue without its being known.
     out.hundredths("expired_stale_perc", 0.0);
     out.line("expired_time_cap_reached_count", stats.expire_slices_cut);
@@ -88,7 +89,7 @@ fn errors_and_turns(srv: &Server, out: &mut Text) {
     out.numbers(&[
         ("unexpected_error_replies", stats.unexpected_error_replies),
         ("total_error_replies", stats.error_replies),
-        ("dump_payload_sanitizations", 0),
+        ("dump_payload_sanitizations", stats.payloads_checked),
         ("total_reads_processed", stats.reads_processed),
         ("total_writes_processed", stats.writes_processed),
         ("io_threaded_reads_processed", 0),

@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod node;
 mod radix;
+mod refs;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -29,6 +30,7 @@ pub use id::{Given, IdText, StreamId};
 pub use load::{Figures, Loading, LoadingGroup};
 pub use log::{Bound, Log, Trimmed};
 pub use node::{Entry, Item, Node};
+pub use refs::{Deletion, Refs};
 pub use walk::{Backward, Forward, Nodes};
 
 pub type Groups = BTreeMap<Box<[u8]>, Group>;

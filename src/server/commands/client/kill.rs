@@ -1,15 +1,15 @@
 //! CLIENT KILL.
 //!
-//! *Duty:* find the connections that are meant, and end them. *Invariant:* a connection that was ended takes part in
+//! *Duty:* end the connections that are meant. *Invariant:* a connection that was ended takes part in
 //! nothing from then on (it waits for no key, hears no message), although its slot is freed at the end of the turn;
 //! the one that asked still gets its answer. *Counterpart in C Redis:* the KILL branch of `clientCommand`.
 
-use super::{Kind, OTHERS, client_id, list, row};
-use crate::acl::UserId;
-use crate::call::{Args, Call, CmdError, CmdResult};
+use super::filter::Filter;
+use super::{OTHERS, row};
+use crate::call::{Call, CmdError, CmdResult};
 use crate::command::spec::*;
 use crate::server::Server;
-use crate::server::client::{Client, Flags as ClientFlags};
+use crate::server::client::Flags as ClientFlags;
 use crate::server::commands::ServerCommand;
 
 pub const KILL: ServerCommand = row(
@@ -20,94 +20,26 @@ pub const KILL: ServerCommand = row(
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Ends connections.",
-        syntax: "<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|\
-                 [LADDR ip:port]|[SKIPME <YES|NO>]|[MAXAGE maxage]> [<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|\
-                 REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>]|[MAXAGE maxage]> \
-                 ...]>",
+        syntax: "<ip:port|<[ID client-id ...]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>]|[MAXAGE maxage]|[NAME name]|[IDLE idle]|[FLAGS flags]|[LIB-NAME lib-name]|[LIB-VER lib-ver]|[DB db]|[IP ip]|[NOT-TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[NOT-ID not-client-id ...]|[NOT-USER not-username]|[NOT-ADDR ip:port]|[NOT-LADDR ip:port]|[NOT-NAME not-name]|[NOT-FLAGS not-flags]|[NOT-LIB-NAME not-lib-name]|[NOT-LIB-VER not-lib-ver]|[NOT-DB not-db]|[NOT-IP not-ip]> [<[ID client-id ...]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>]|[MAXAGE maxage]|[NAME name]|[IDLE idle]|[FLAGS flags]|[LIB-NAME lib-name]|[LIB-VER lib-ver]|[DB db]|[IP ip]|[NOT-TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[NOT-ID not-client-id ...]|[NOT-USER not-username]|[NOT-ADDR ip:port]|[NOT-LADDR ip:port]|[NOT-NAME not-name]|[NOT-FLAGS not-flags]|[NOT-LIB-NAME not-lib-name]|[NOT-LIB-VER not-lib-ver]|[NOT-DB not-db]|[NOT-IP not-ip]> ...]>",
         history: &[
             ("2.8.12", "Added new filter format."),
             ("2.8.12", "`ID` option."),
             ("3.2.0", "Added `master` type in for `TYPE` option."),
             ("5.0.0", "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility."),
             ("6.2.0", "`LADDR` option."),
+            ("7.4.0", "`MAXAGE` option."),
+            (
+                "8.1.0",
+                "Options of Valkey: several ids, `NAME`, `IDLE`, `FLAGS`, `DB`, `IP`, `LIB-NAME`, `LIB-VER`, `NOT-...`.",
+            ),
         ],
         ..OTHERS
     },
 );
 
-/// What must be true of a connection to be ended.
-struct Filter<'a> {
-    id: Option<u64>,
-    kind: Option<Kind>,
-    user: Option<UserId>,
-    addr: Option<&'a [u8]>,
-    laddr: Option<&'a [u8]>,
-    /// Seconds.
-    min_age: Option<u64>,
-    skip_caller: bool,
-}
-
-impl<'a> Filter<'a> {
-    const ANY: Filter<'static> =
-        Filter { id: None, kind: None, user: None, addr: None, laddr: None, min_age: None, skip_caller: true };
-
-    fn parse(srv: &Server, args: Args<'a>) -> Result<Filter<'a>, CmdError> {
-        let mut filter = Filter::ANY;
-        let mut at = 2;
-        while at < args.len() {
-            let value = args.opt(at + 1).ok_or(CmdError::Syntax)?;
-            if args.is(at, "ID") {
-                filter.id = Some(positive(value, "ERR client-id should be greater than 0")?);
-            } else if args.is(at, "TYPE") {
-                filter.kind = Some(Kind::parse(args, at + 1)?);
-            } else if args.is(at, "ADDR") {
-                filter.addr = Some(value);
-            } else if args.is(at, "LADDR") {
-                filter.laddr = Some(value);
-            } else if args.is(at, "USER") {
-                let no_such = || CmdError::text([b"ERR No such user '", value, b"'"].concat());
-                filter.user = Some(srv.acl.users.find(value).ok_or_else(no_such)?);
-            } else if args.is(at, "MAXAGE") {
-                client_id(value, "ERR maxage is not an integer or out of range")?;
-                filter.min_age = Some(positive(value, "ERR maxage should be greater than 0")?);
-            } else if args.is(at, "SKIPME") {
-                filter.skip_caller = args.is(at + 1, "YES");
-                if !filter.skip_caller && !args.is(at + 1, "NO") {
-                    return Err(CmdError::Syntax);
-                }
-            } else {
-                return Err(CmdError::Syntax);
-            }
-            at += 2;
-        }
-        Ok(filter)
-    }
-
-    fn meets(&self, srv: &Server, client: &Client) -> bool {
-        let age = || list::seconds_since(srv, client.created_ms);
-        self.id.is_none_or(|id| client.id.0 == id)
-            && self.kind.is_none_or(|kind| Kind::of(client) == kind)
-            && self.user.is_none_or(|user| client.user == Some(user))
-            && self.min_age.is_none_or(|seconds| age() >= seconds)
-            && self.addr.is_none_or(|a| list::peer(srv, client).as_bytes() == a)
-            && self.laddr.is_none_or(|a| list::local(srv, client).as_bytes() == a)
-    }
-}
-
-fn positive(arg: &[u8], refusal: &'static str) -> Result<u64, CmdError> {
-    match client_id(arg, refusal)? {
-        n @ 1.. => Ok(n as u64),
-        _ => Err(CmdError::Fixed(refusal)),
-    }
-}
-
 fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let old_form = call.args.len() == 3;
-    let filter = if old_form {
-        Filter { addr: Some(call.arg(2)), skip_caller: false, ..Filter::ANY }
-    } else {
-        Filter::parse(srv, call.args)?
-    };
+    let filter = if old_form { Filter::by_address(call.arg(2)) } else { Filter::parse(srv, call.args, 2, true)? };
     let own = call.caller.client.slot as usize;
     let meant: Vec<usize> = srv
         .clients

@@ -8,9 +8,10 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use super::filter::{self, Filter};
 use super::tracking::redirect_of;
-use super::{Kind, OTHERS, OWN, client_id, row};
-use crate::call::{Call, ClientId, CmdError, CmdResult};
+use super::{OTHERS, OWN, client_id, row};
+use crate::call::{Call, ClientId, CmdResult};
 use crate::command::spec::*;
 use crate::resp::Proto;
 use crate::server::Server;
@@ -25,13 +26,14 @@ pub const LIST: ServerCommand = row(
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Shows connections.",
-        syntax: "[TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]",
+        syntax: "[ID client-id ...] [TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME <YES|NO>] [MAXAGE maxage] [NAME name] [IDLE idle] [FLAGS flags] [LIB-NAME lib-name] [LIB-VER lib-ver] [DB db] [IP ip] [NOT-TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [NOT-ID not-client-id ...] [NOT-USER not-username] [NOT-ADDR ip:port] [NOT-LADDR ip:port] [NOT-NAME not-name] [NOT-FLAGS not-flags] [NOT-LIB-NAME not-lib-name] [NOT-LIB-VER not-lib-ver] [NOT-DB not-db] [NOT-IP not-ip]",
         tips: &["nondeterministic_output"],
         history: &[
             ("2.8.12", "Added unique client `id` field."),
             ("5.0.0", "Added optional `TYPE` filter."),
             ("6.0.0", "Added `user` field."),
             ("6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."),
+            ("8.1.0", "Options of Valkey: the filters of `CLIENT KILL`, and more of them."),
         ],
         ..OTHERS
     },
@@ -39,20 +41,18 @@ pub const LIST: ServerCommand = row(
 
 fn list(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     let mut shown: Vec<(ClientId, usize)> = Vec::new();
-    if call.args.len() > 3 && call.args.is(2, "ID") {
+    let only_ids = call.args.is(2, "ID") && (3..call.args.len()).all(|i| filter::word(call.args, i).is_none());
+    if call.args.len() > 3 && only_ids {
         for arg in call.args.from(3) {
             let id = client_id(arg, "ERR Invalid client ID")?;
             let id = ClientId(u64::try_from(id).unwrap_or_default());
             shown.extend(srv.clients.by_id(id).map(|slot| (id, slot)));
         }
     } else {
-        let kind = match call.args.len() {
-            2 => None,
-            4 if call.args.is(2, "TYPE") => Some(Kind::parse(call.args, 3)?),
-            _ => return Err(CmdError::Syntax),
-        };
-        let all = srv.clients.open();
-        let wanted = all.filter(|(_, client)| kind.is_none_or(|k| Kind::of(client) == k));
+        let filter = Filter::parse(srv, call.args, 2, false)?;
+        let own = call.caller.client.slot as usize;
+        let all = srv.clients.open().filter(|(slot, _)| !(filter.skip_caller && *slot == own));
+        let wanted = all.filter(|(_, client)| filter.meets(srv, client));
         shown.extend(wanted.map(|(slot, client)| (client.id, slot)));
         // Slots are used again; ids tell who came first.
         shown.sort();
@@ -105,7 +105,7 @@ fn address(srv: &Server, client: &Client, address: Option<SocketAddr>) -> String
     }
 }
 
-fn flag_letters(client: &Client) -> String {
+pub(super) fn flag_letters(client: &Client) -> String {
     let letters = [
         (ClientFlags::REPLICA, 'S'),
         (ClientFlags::MASTER, 'M'),
@@ -134,8 +134,10 @@ fn memory(srv: &Server, slot: usize, call: &Call<'_>) -> Memory {
     if slot != call.caller.client.slot as usize {
         return memory;
     }
+    let read_to_own = if srv.clients[slot].fresh.is_some() { srv.exec.reading } else { 0 };
     Memory {
         input: srv.exec.reading,
+        input_room: memory.input_room.saturating_sub(read_to_own),
         argv: call.args.total_len(),
         reply: call.reply.capacity(),
         reply_used: call.reply.len(),

@@ -16,7 +16,7 @@ pub fn info(registry: &Registry, row: &Row, out: &mut ReplyBuf) {
     out.int(spec.arity as i64);
     let shown = Flags::NAMES.iter().filter(|(flag, _)| spec.flags.has(*flag) && *flag != MAY_REPLICATE);
     statuses(shown.map(|(_, name)| *name), out);
-    let (first, last, step) = spec.key_range();
+    let (first, last, step) = spec.key_range(true);
     [first, last, step].into_iter().for_each(|n| out.int(n));
     let categories: Vec<String> = spec.categories().names().map(|name| format!("@{name}")).collect();
     statuses(categories.iter().map(String::as_str), out);
