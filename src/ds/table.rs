@@ -308,22 +308,18 @@ impl Table {
         }
     }
 
-    /// Asks for the entries that may be the wanted one, and for the overflow node if there is one: step two, once
-    /// the bucket has arrived.
+    /// Asks for the entry that is likely the wanted one, or, if it is not in the bucket, for the overflow node: step two,
+    /// once the bucket has arrived.
     #[inline]
     pub fn prefetch_candidates(&self, hash: u64) {
         if self.buckets == 0 {
             return;
         }
         let node = self.bucket(self.index(hash));
-        let mut matching = node.lanes_with(tag_of(hash));
-        while matching != 0 {
-            node.handle(matching.trailing_zeros() as usize).prefetch();
-            matching &= matching - 1;
-        }
-        if let Some(child) = node.child() {
-            child.prefetch();
-        }
+        // No branch may depend on a bucket that is on its way: a wrong guess would wait for it, and all buckets behind
+        // it with it. Without a match the last lane is taken, which in a chained bucket is the overflow node's address.
+        let lane = (node.lanes_with(tag_of(hash)).trailing_zeros() as usize).min(LAST);
+        prefetch(node.handle_bits(lane));
     }
 
     /// The bucket a hash belongs to.
@@ -669,11 +665,16 @@ impl Node {
         unsafe { self.0.add(lane).read() }
     }
 
+    /// The handle of a lane, or, of a lane that is free, whatever it held last.
+    #[inline]
+    fn handle_bits(self, lane: usize) -> u64 {
+        // SAFETY: the eight bytes end where the lane's handle does, inside the node, and start within its head.
+        u64::from_le(unsafe { self.0.add(HANDLES - 2 + 6 * lane).cast::<u64>().read_unaligned() }) >> 16
+    }
+
     #[inline]
     fn handle(self, lane: usize) -> Handle {
-        // SAFETY: the eight bytes end where the lane's handle does, inside the node, and start within its head.
-        let word = unsafe { self.0.add(HANDLES - 2 + 6 * lane).cast::<u64>().read_unaligned() };
-        let bits = u64::from_le(word) >> 16;
+        let bits = self.handle_bits(lane);
         debug_assert!(bits != 0);
         // SAFETY: the lane is in use or holds the child's address: written by `set_handle`, never zero.
         Handle(unsafe { NonZeroU64::new_unchecked(bits) })

@@ -176,7 +176,7 @@ impl Db {
     }
 
     /// The entry of `key`, which has this hash, or, if its deadline has passed at `now`, what is left after taking it out.
-    #[inline]
+    #[inline(always)]
     pub fn live(&mut self, hash: u64, key: &[u8], now: Millis) -> Live<'_> {
         let Db { entries, wheel, volatile, deadline_sum, hashes, .. } = self;
         match entries.get_mut(hash, key) {

@@ -143,7 +143,8 @@ impl Keyspace {
     }
 
     /// Looks a key up to read it: counts the hit or miss, takes an overdue key out, marks the use.
-    #[inline]
+    // One function from here to the bucket: what it finds fits a register, what the steps between hand on does not.
+    #[inline(never)]
     pub fn read(&mut self, key: &[u8], call: &mut Call<'_>) -> Option<EntryRef<'_>> {
         match self.lookup(call.db(), key, call, true) {
             Some(entry) => {
@@ -159,7 +160,6 @@ impl Keyspace {
     }
 
     /// Looks a key up to change it: no hit or miss is counted.
-    #[inline]
     pub fn write(&mut self, key: &[u8], call: &mut Call<'_>) -> Option<EntryMut<'_>> {
         self.lookup(call.db(), key, call, true)
     }
@@ -173,7 +173,7 @@ impl Keyspace {
         self.lookup(db, key, call, false).map(EntryMut::into_entry)
     }
 
-    #[inline]
+    #[inline(always)]
     fn lookup(&mut self, db: DbId, key: &[u8], call: &mut Call<'_>, mark: bool) -> Option<EntryMut<'_>> {
         let Keyspace { dbs, access, settings, rng, .. } = self;
         let dbs = &mut dbs[db.0 as usize];
@@ -370,6 +370,12 @@ impl Keyspace {
                 Lasting::Gone
             }
         }
+    }
+
+    /// Whether active expiry has anything to look at.
+    pub fn may_expire(&self) -> bool {
+        let any = || self.dbs.iter().any(|db| db.volatile() > 0 || !db.wheel_is_empty());
+        self.settings.active_expire && !self.settings.hide_expired && any()
     }
 
     /// One slice of active expiry over all databases. `true`: there is more to do at once.

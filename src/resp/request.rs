@@ -220,13 +220,14 @@ pub fn parse(
             return Progress { consumed: at, end: End::BatchFull };
         }
         let first = batch.spans.len();
-        let step = if partial.is_some() || buf[at] == b'*' {
-            multibulk(buf, at, partial, limits, &mut batch.spans)
-        } else {
-            match inline(buf, at, !batch.commands.is_empty(), &mut batch.spans) {
+        let short = if partial.is_none() { short_command(buf, at, &mut batch.spans) } else { None };
+        let step = match short {
+            Some(end) => Step::Command { end },
+            None if partial.is_some() || buf[at] == b'*' => multibulk(buf, at, partial, limits, &mut batch.spans),
+            None => match inline(buf, at, !batch.commands.is_empty(), &mut batch.spans) {
                 Some(step) => step,
                 None => return Progress { consumed: at, end: End::BatchFull },
-            }
+            },
         };
         match step {
             Step::Command { end } => {
@@ -247,6 +248,47 @@ pub fn parse(
         }
     }
     Progress { consumed: at, end: End::NeedMore }
+}
+
+/// A command that nearly all are like: whole, of one to nine arguments of less than 100 bytes each, which no limit is
+/// below. Returns where it ends; `None` leaves `spans` as it was, and the rest to [`multibulk`].
+#[inline(always)]
+fn short_command(buf: &[u8], start: usize, spans: &mut Vec<Span>) -> Option<usize> {
+    let (count, mut at) = short_header(buf, start, b'*')?;
+    if !(1..=9).contains(&count) {
+        return None;
+    }
+    let first = spans.len();
+    for _ in 0..count {
+        match short_header(buf, at, b'$') {
+            Some((len, body)) if body + len + 2 <= buf.len() => {
+                spans.push(Span { at: body as u32, len: len as u32 });
+                at = body + len + 2;
+            }
+            _ => {
+                spans.truncate(first);
+                return None;
+            }
+        }
+    }
+    Some(at)
+}
+
+/// A header line with a number of one or two digits, and where it ends. Four bytes are looked at in one go: that is what
+/// makes a GET cost half of what it does in the general way.
+#[inline(always)]
+fn short_header(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    let bytes: &[u8; 4] = buf.get(at..)?.first_chunk()?;
+    let word = u32::from_le_bytes(*bytes);
+    let (first, second) = ((word >> 8 & 0xff).wrapping_sub(b'0' as u32), (word >> 16 & 0xff).wrapping_sub(b'0' as u32));
+    if word & 0x00ff_00ff == u32::from_le_bytes([kind, 0, b'\r', 0]) && first <= 9 {
+        return Some((first as usize, at + 4));
+    }
+    let two_digits = first.wrapping_sub(1) <= 8 && second <= 9;
+    if word & 0xff00_00ff == u32::from_le_bytes([kind, 0, 0, b'\r']) && two_digits {
+        return Some(((first * 10 + second) as usize, at + 5));
+    }
+    None
 }
 
 /// A header line's number: `buf[at]` is the `*` or `$`. Finds the `\r` and takes the byte behind it on trust, as C does.

@@ -276,7 +276,8 @@ pub struct Buffers {
     replies: Vec<Vec<u8>>,
     /// DEBUG REPLYBUFFER RESIZING 0: none goes to the pool.
     pub replies_stay: bool,
-    pub(super) fx: Effects,
+    /// Boxed, so that it is taken and given back by its address; `None` while it is out.
+    pub(super) fx: Option<Box<Effects>>,
 }
 
 impl Buffers {
@@ -287,7 +288,7 @@ impl Buffers {
             ahead: LookAhead::default(),
             replies: Vec::new(),
             replies_stay: false,
-            fx: Effects::default(),
+            fx: None,
         }
     }
 
@@ -469,12 +470,12 @@ impl Server {
 
     /// Dispatches a command that had been parked whole, and then what the client has sent behind it.
     pub(super) fn run_parked(&mut self, slot: usize, argv: &Argv) {
-        let mut fx = std::mem::take(&mut self.exec.buffers.fx);
+        let mut fx = self.exec.buffers.fx.take().unwrap_or_default();
         let mut reply = self.take_reply(slot);
         self.exec.start_timing();
         dispatch::dispatch(self, slot, Ahead::default(), Args::of(argv), &mut reply, &mut fx);
         self.settle_counts(&mut fx);
-        self.exec.buffers.fx = fx;
+        self.exec.buffers.fx = Some(fx);
         self.give_reply(slot, reply);
         let client = &self.clients[slot];
         if !client.flags.has(Flags::STOPPED) && !client.input.is_empty() {
@@ -490,7 +491,7 @@ impl Server {
         }
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
         let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
-        let mut fx = std::mem::take(&mut self.exec.buffers.fx);
+        let mut fx = self.exec.buffers.fx.take().unwrap_or_default();
         let mut partial = self.clients[slot].partial.take();
         let mut reply = self.take_reply(slot);
         self.exec.start_timing();
@@ -520,7 +521,7 @@ impl Server {
         self.settle_counts(&mut fx);
         self.exec.buffers.batch = batch;
         self.exec.buffers.ahead = ahead;
-        self.exec.buffers.fx = fx;
+        self.exec.buffers.fx = Some(fx);
         self.clients[slot].partial = partial;
         self.give_reply(slot, reply);
         at

@@ -182,6 +182,10 @@ impl Server {
 
     /// Takes overdue keys out, for a bounded time: what is left is done in the next turn, which comes at once.
     fn expire_slice(&mut self) {
+        if !self.ks.may_expire() {
+            self.turn.expiring = false;
+            return;
+        }
         let (start, expired_before) = (ticks(), self.stats.expired_keys);
         let effort = u64::from(self.config.active_expire_effort.saturating_sub(1));
         let slice_ns = EXPIRE_SLICE_NS + EXPIRE_EFFORT_NS * effort;

@@ -3,8 +3,8 @@
 //! *Duty:* find the row and the keys of each request before the first of them runs, ask for the memory of these keys,
 //! and keep what was found out on the way, so that it is not found out again. *Does not know:* who sent the requests,
 //! or whether they will run.
-//! *Invariants:* nothing that is kept grows old while a batch runs: a row keeps its number while the process lives,
-//! and all databases hash alike.
+//! *Invariants:* nothing that is kept grows old: a row keeps its number while the process lives, and its name from the
+//! first request on; all databases hash alike.
 //! *Counterpart in C Redis:* none; Valkey's `prefetchCommands`.
 
 use std::num::NonZeroU64;
@@ -18,6 +18,18 @@ use crate::server::registry::{Registry, RowId, Run, Unknown};
 #[derive(Default)]
 pub struct LookAhead {
     found: Vec<Ahead>,
+    /// Of the keys whose memory is asked for.
+    hashes: Vec<u64>,
+    /// The command that was found last: the next request mostly means it again.
+    last: Option<Named>,
+}
+
+/// A row and the name under which it is found: one that has no subcommands and a name that is all in its word.
+#[derive(Clone, Copy)]
+struct Named {
+    word: u64,
+    len: usize,
+    row: RowId,
 }
 
 /// What is known ahead of one request: nothing, by default.
@@ -34,19 +46,30 @@ const PREFETCH_MAX: usize = 64;
 const PREFETCH_MIN_KEYS: usize = 10_000;
 
 impl LookAhead {
-    /// Looks at a batch, in place of the one before: first every key's bucket is asked for, then, when those are on
-    /// their way, every entry. The misses overlap, so a request that comes alone gains nothing.
+    /// Looks at a batch, in place of the one before: finds the rows, and has the memory of the keys fetched. The misses
+    /// overlap, so a request that comes alone gains nothing from that.
     pub fn look(&mut self, registry: &Registry, entries: &Entries, buf: &[u8], batch: &Batch) {
         self.found.clear();
-        if batch.len() < 2 || entries.len() < PREFETCH_MIN_KEYS {
-            return;
-        }
-        let mut asked = Asked { hashes: [0; PREFETCH_MAX], count: 0 };
+        let asks = batch.len() >= 2 && entries.len() >= PREFETCH_MIN_KEYS;
         for i in 0..batch.len() {
             let args = Args::new(buf, batch.spans(batch.command(i)));
-            self.found.push(look_at(registry, entries, args, &mut asked));
+            let row = self.row_of(registry, args);
+            let key_hash = if asks { row.and_then(|row| self.hash_keys(registry, entries, args, row)) } else { None };
+            self.found.push(Ahead { row, key_hash });
         }
-        asked.hashes[..asked.count].iter().for_each(|hash| entries.prefetch_entry(*hash));
+        if asks {
+            self.prefetch(entries);
+        }
+    }
+
+    /// First every key's bucket, then, when those are on their way, every entry.
+    // Nothing but prefetches in a row: one that misses the TLB, as nearly all do, holds the processor up until the page
+    // is found, and only those that it sees at once are looked for at once. With the hashing between them they took 185
+    // of the 1,490 ns of a GET among a million keys.
+    fn prefetch(&mut self, entries: &Entries) {
+        self.hashes.iter().for_each(|hash| entries.prefetch_bucket(*hash));
+        self.hashes.iter().for_each(|hash| entries.prefetch_entry(*hash));
+        self.hashes.clear();
     }
 
     /// What is known of the request number `i` of the batch.
@@ -54,51 +77,58 @@ impl LookAhead {
     pub fn of(&self, i: usize) -> Ahead {
         self.found.get(i).copied().unwrap_or_default()
     }
+
+    #[inline]
+    fn row_of(&mut self, registry: &Registry, args: Args<'_>) -> Option<RowId> {
+        let (word, len) = (args.name_word(), args.get(0).len());
+        match self.last {
+            Some(last) if last.word == word && last.len == len => Some(last.row),
+            _ => self.another_row(registry, args),
+        }
+    }
+
+    fn another_row(&mut self, registry: &Registry, args: Args<'_>) -> Option<RowId> {
+        let row = registry.lookup(args).ok()?;
+        let (word, len) = (args.name_word(), args.get(0).len());
+        if len <= size_of_val(&word) && registry.is_plain(row) {
+            self.last = Some(Named { word, len, row });
+        }
+        Some(row)
+    }
+
+    /// Hashes the keys of a request, as long as there is room. Returns the hash of the argument behind the name.
+    #[inline]
+    fn hash_keys(&mut self, registry: &Registry, entries: &Entries, args: Args<'_>, row: RowId) -> Option<NonZeroU64> {
+        let row = registry.row(row);
+        let (first, last, step) = row.key_range;
+        if first == 0 || !matches!(row.run, Run::Data(_)) {
+            return None;
+        }
+        let mut behind_name = None;
+        let last = if last < 0 { args.len() as i64 + last } else { last };
+        let mut at = first;
+        while at <= last && self.hashes.len() < PREFETCH_MAX {
+            let Some(key) = args.opt(at as usize) else { break };
+            let hash = entries.hash(key);
+            self.hashes.push(hash);
+            if at == 1 {
+                behind_name = NonZeroU64::new(hash);
+            }
+            at += step.max(1);
+        }
+        behind_name
+    }
 }
 
 impl Ahead {
     /// The request's row, and its arguments with what is known of them.
-    #[inline]
+    #[inline(always)]
     pub fn row<'a>(self, registry: &Registry, args: Args<'a>) -> Result<(RowId, Args<'a>), Unknown> {
         match self.row {
             Some(row) => Ok((row, args.with_key_hash(self.key_hash))),
             None => Ok((registry.lookup(args)?, args)),
         }
     }
-}
-
-/// Hashes of the keys whose buckets were asked for.
-struct Asked {
-    hashes: [u64; PREFETCH_MAX],
-    count: usize,
-}
-
-/// The row of a request and its first key's hash; the buckets of its keys are asked for as long as there is room.
-#[inline]
-fn look_at(registry: &Registry, entries: &Entries, args: Args<'_>, asked: &mut Asked) -> Ahead {
-    let Ok(id) = registry.lookup(args) else {
-        return Ahead::default();
-    };
-    let mut ahead = Ahead { row: Some(id), key_hash: None };
-    let row = registry.row(id);
-    let (first, last, step) = row.key_range;
-    if first == 0 || !matches!(row.run, Run::Data(_)) {
-        return ahead;
-    }
-    let last = if last < 0 { args.len() as i64 + last } else { last };
-    let mut at = first;
-    while at <= last && asked.count < PREFETCH_MAX {
-        let Some(key) = args.opt(at as usize) else { break };
-        let hash = entries.hash(key);
-        entries.prefetch_bucket(hash);
-        asked.hashes[asked.count] = hash;
-        asked.count += 1;
-        if at == 1 {
-            ahead.key_hash = NonZeroU64::new(hash);
-        }
-        at += step.max(1);
-    }
-    ahead
 }
 
 #[cfg(test)]
@@ -136,10 +166,28 @@ mod tests {
         assert_eq!(hashed(1), None, "an unknown command");
         assert_eq!([2, 3, 5].map(hashed), [Some(None); 3], "no key, or not behind the name");
         assert_eq!(hashed(4), Some(Some(entries.hash(b"8"))));
-        // The next batch is a single command: nothing of this one is left.
+        // The next batch is a single command: no hash of this one is left.
         let mut text = b"GET 6\r\n".to_vec();
         let batch = parsed(&mut text);
         ahead.look(&registry, &entries, &text, &batch);
-        assert!(ahead.of(0).row.is_none());
+        assert_eq!((ahead.of(0).row, ahead.of(0).key_hash), (registry.command(b"get"), None));
+    }
+
+    #[test]
+    fn the_command_found_last_is_no_other() {
+        let registry = Registry::new();
+        let entries = Entries::new(HashSeed::new(1));
+        let mut ahead = LookAhead::default();
+        let names = b"GET GET get GETEX GETRANGE GETRANGE getrang CONFIG CONFIG GETDEL GET\0 GET SMEMBERS SMEMBERs \
+            SISMEMBER SMISMEMBER OBJECT";
+        let mut text: Vec<u8> =
+            names.split(|b| *b == b' ').flat_map(|name| [name, b"\r\n".as_slice()].concat()).collect();
+        let batch = parsed(&mut text);
+        ahead.look(&registry, &entries, &text, &batch);
+        for i in 0..batch.len() {
+            let args = Args::new(&text, batch.spans(batch.command(i)));
+            assert_eq!(ahead.of(i).row, registry.lookup(args).ok(), "{}", args.get(0).escape_ascii());
+        }
+        assert_eq!(batch.len(), 17);
     }
 }

@@ -211,6 +211,11 @@ impl Registry {
         }
     }
 
+    /// Whether the name alone says which row is meant.
+    pub fn is_plain(&self, id: RowId) -> bool {
+        self.row(id).container.is_none() && self.row(id).subcommands.is_empty()
+    }
+
     /// [`Registry::lookup`] for whoever has the first two words of a request.
     pub fn lookup_words(&self, name: &[u8], first: Option<&[u8]>) -> Result<RowId, Unknown> {
         match self.command(name) {

@@ -156,3 +156,37 @@ fn the_strict_parser_takes_nothing_on_trust() {
         (many.len() / (BATCH_MAX + 1) * BATCH_MAX, StrictEnd::BatchFull, BATCH_MAX)
     );
 }
+
+#[test]
+fn the_short_way_takes_what_the_general_way_takes() {
+    let long = format!("*2\r\n$4\r\nECHO\r\n$99\r\n{}\r\n", "x".repeat(99));
+    let samples = [
+        b"*2\r\n$3\r\nGET\r\n$12\r\nhello\r\nworld\r\n".as_slice(),
+        b"*1\r\n$4\r\nPING\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n",
+        long.as_bytes(),
+    ];
+    let mut taken = 0;
+    let mut compare = |text: &[u8]| {
+        let (mut short, mut general) = (vec![Span { at: 7, len: 7 }], vec![Span { at: 7, len: 7 }]);
+        let end = short_command(text, 0, &mut short);
+        match (end, multibulk(text, 0, &mut None, LIMITS, &mut general)) {
+            (Some(end), Step::Command { end: other }) => assert_eq!((end, &short), (other, &general)),
+            (Some(_), _) => panic!("{}", text.escape_ascii()),
+            (None, _) => assert_eq!(short.len(), 1),
+        }
+        taken += end.is_some() as usize;
+    };
+    for sample in samples {
+        for at in 0..sample.len() {
+            compare(&sample[..at]);
+            for byte in 0..=255 {
+                let mut other = sample.to_vec();
+                other[at] = byte;
+                compare(&other);
+            }
+        }
+        compare(sample);
+    }
+    assert!(taken > samples.len(), "contents and line feeds may be anything");
+}

@@ -115,7 +115,7 @@ impl Server {
     pub(in crate::server) fn process_stream(&mut self, slot: usize, buf: &mut [u8]) -> usize {
         let mut batch = std::mem::take(&mut self.exec.buffers.batch);
         let mut ahead = std::mem::take(&mut self.exec.buffers.ahead);
-        let mut fx = std::mem::take(&mut self.exec.buffers.fx);
+        let mut fx = self.exec.buffers.fx.take().unwrap_or_default();
         let mut reply = ReplyBuf::new(Proto::Resp2);
         let mut partial = self.clients[slot].partial.take();
         self.exec.start_timing();
@@ -148,7 +148,7 @@ impl Server {
         self.settle_counts(&mut fx);
         self.exec.buffers.batch = batch;
         self.exec.buffers.ahead = ahead;
-        self.exec.buffers.fx = fx;
+        self.exec.buffers.fx = Some(fx);
         self.clients[slot].partial = partial;
         self.note_applied();
         at
