@@ -260,7 +260,9 @@ impl Session<'_> {
 
     /// Who runs the script, if it is a client whose user may not do everything.
     fn restricted(&self) -> Option<&Client> {
-        self.srv.clients.find(self.caller.client).filter(|client| client.flags.has(ClientFlags::RESTRICTED))
+        let who = self.caller.client;
+        let client = self.srv.clients.get(who.slot as usize).filter(|client| client.id == who.id);
+        client.filter(|client| client.flags.has(ClientFlags::RESTRICTED))
     }
 
     /// A script has the rights of whoever runs it.
