@@ -76,6 +76,17 @@ G.setmetatable = function(...)
   return setmetatable(t, meta)
 end
 
+-- Lua 5.1.5 counts the results in an `int` and does not see that it overflows.
+local unpack = unpack
+G.unpack = function(...)
+  local t, i, j = ...
+  if type(t) == 'table' then
+    local first, last = tonumber(i or 1), tonumber(j or #t)
+    if first and last and not (last - first < 7990) then error('too many results to unpack', 2) end
+  end
+  return unpack(...)
+end
+
 -- Compiled code can do anything to the machine that runs it, so only text is loaded.
 local function binary(text)
   return byte(text, 1) == 27

@@ -100,7 +100,8 @@ redis.register_function('missing', function() return zork end)
 redis.register_function('global', function() zork = 1 end)
 redis.register_function('nil', function() return redis.register_function('x', function() end) end)
 redis.register_function('json', function(keys, args) return cjson.decode(args[1]) end)
-redis.register_function('caught', function() local ok, e = pcall(cjson.decode, '[') return e end)";
+redis.register_function('caught', function() local ok, e = pcall(cjson.decode, '[') return e end)
+redis.register_function('wide', function() local t = {unpack({1, 2, 3}, 0, 2147483647)} return t end)";
     assert_eq!(load(&mut client, code), bulk("lib"));
     let cases = [
         ("again", "redis.register_function can only be called on FUNCTION LOAD command script: again", 3),
@@ -112,6 +113,7 @@ redis.register_function('caught', function() local ok, e = pcall(cjson.decode, '
             6,
         ),
         ("global", "user_function:7: Attempt to modify a readonly table script: global", 7),
+        ("wide", "user_function:11: too many results to unpack script: wide", 11),
         ("nil", "user_function:8: attempt to call field 'register_function' (a nil value) script: nil", 8),
     ];
     for (name, text, line) in cases {
