@@ -36,6 +36,9 @@ mod debug;
 #[path = "server/evict.rs"]
 mod evict;
 
+#[path = "server/flight.rs"]
+mod flight;
+
 #[path = "server/info.rs"]
 mod info;
 

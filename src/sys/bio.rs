@@ -214,7 +214,7 @@ fn fsync(fd: &OwnedFd) -> i32 {
 }
 
 /// All signals but those of a crash are blocked in this thread, and in threads it starts, until the value is dropped.
-struct SignalsBlocked {
+pub(super) struct SignalsBlocked {
     before: libc::sigset_t,
 }
 
@@ -222,7 +222,7 @@ struct SignalsBlocked {
 const CRASHES: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT];
 
 impl SignalsBlocked {
-    fn now() -> SignalsBlocked {
+    pub(super) fn now() -> SignalsBlocked {
         let mut all = std::mem::MaybeUninit::uninit();
         let mut before = std::mem::MaybeUninit::uninit();
         // SAFETY: sigfillset initializes `all`, pthread_sigmask reads it and initializes `before`; with these
