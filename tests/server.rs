@@ -42,6 +42,9 @@ mod debug;
 #[path = "server/evict.rs"]
 mod evict;
 
+#[path = "server/flight.rs"]
+mod flight;
+
 #[path = "server/functions.rs"]
 mod functions;
 

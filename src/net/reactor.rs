@@ -29,6 +29,8 @@ pub enum Route {
     SyncPipe,
     /// The way to the master, until the stream runs.
     Master,
+    /// Bytes that another thread has written.
+    Appended,
 }
 
 /// One route that is ready.

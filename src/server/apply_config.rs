@@ -196,6 +196,7 @@ fn raise_file_limit(srv: &mut Server) -> Result<(), String> {
 fn enter_dir(srv: &mut Server) -> Result<(), String> {
     let entered = std::env::set_current_dir(&srv.config.dir).and_then(|()| std::env::current_dir());
     srv.config.dir = entered.map_err(|error| error_text(&error))?.to_string_lossy().into_owned();
+    srv.aof_follows_dir();
     Ok(())
 }
 

@@ -611,11 +611,17 @@ impl Server {
 
     /// Writes what a client is owed, as far as the kernel takes it.
     pub fn write_client(&mut self, slot: usize) {
+        self.write_client_upto(slot, usize::MAX);
+    }
+
+    /// The same, for the replies up to `end`: what stands behind them must wait, and stays where it stands.
+    pub fn write_client_upto(&mut self, slot: usize, end: usize) {
         let client = &mut self.clients[slot];
         client.flags.clear(Flags::WRITE_PENDING);
         self.stats.writes_processed += 1;
-        while client.sent < client.reply.len() && !client.flags.has(Flags::WRITE_BLOCKED) {
-            match client.stream.write(&client.reply.bytes()[client.sent..]) {
+        let upto = end.min(client.reply.len());
+        while client.sent < upto && !client.flags.has(Flags::WRITE_BLOCKED) {
+            match client.stream.write(&client.reply.bytes()[client.sent..upto]) {
                 Ok(Moved::Bytes(n)) => {
                     client.sent += n;
                     self.stats.net_output_bytes += n as u64;
@@ -643,6 +649,10 @@ impl Server {
             }
             if client.flags.has(Flags::CLOSE_AFTER_REPLY) {
                 self.clients.close_asap(slot);
+            }
+        } else if upto < client.reply.len() {
+            if client.sent == upto {
+                client.flags.set(Flags::WRITE_PENDING);
             }
         } else if client.sent > client.reply.len() / 2 {
             let sent = std::mem::take(&mut client.sent);

@@ -139,6 +139,16 @@ impl Clients {
         }
     }
 
+    /// As [`Clients::wants_write`], for one whose flag is set although no list names it.
+    pub fn write_listed(&mut self, slot: usize) {
+        self.to_write.push(slot as u32);
+    }
+
+    /// Clients with replies to write.
+    pub fn writers(&self) -> usize {
+        self.to_write.len()
+    }
+
     pub fn take_writers(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.to_write)
     }

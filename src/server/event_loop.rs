@@ -15,7 +15,7 @@ use crate::call::{DbId, Effects};
 use crate::net::stream::is_loopback;
 use crate::net::{Listener, Ready, Route, Stream};
 use crate::resp::{Proto, ReplyBuf};
-use crate::sys::clock::{ticks, ticks_to_ns};
+use crate::sys::clock::{monotonic_ns, ticks, ticks_to_ns};
 
 /// What the loop itself keeps.
 #[derive(Default)]
@@ -106,6 +106,8 @@ impl Server {
             Route::ChildPipe => self.on_child_report(),
             Route::SyncPipe => self.pump_sync_pipe(),
             Route::Master => self.master_ready(event),
+            // The turn's end sees what has landed.
+            Route::Appended => {}
         }
     }
 
@@ -148,6 +150,9 @@ impl Server {
         if let Some(at) = self.next_expiry() {
             sleep = sleep.min(until(at));
         }
+        if let Some(at) = self.persistence.aof.turn_due() {
+            sleep = sleep.min(at.saturating_sub(monotonic_ns()) / 1000);
+        }
         sleep
     }
 
@@ -167,9 +172,11 @@ impl Server {
             self.broadcast_invalidations();
         }
         // What replies promise is on disk before they leave.
-        self.flush_aof(false);
+        let replies_wait = self.flush_turn();
         self.serve_replicas();
-        self.write_replies();
+        if !replies_wait {
+            self.write_replies();
+        }
         // Last: until here everybody could rely on a slot that is named somewhere.
         if self.clients.over_memory_limit() {
             self.evict_clients();
@@ -216,7 +223,9 @@ impl Server {
         self.ks.dbs.iter().filter_map(|db| db.next_deadline(now)).min()
     }
 
+    /// What clients are owed goes out. Whoever calls this has seen to it that it holds what it promises.
     pub fn write_replies(&mut self) {
+        self.release_replies();
         let writers = self.clients.take_writers();
         for slot in &writers {
             let slot = *slot as usize;

@@ -367,6 +367,7 @@ impl Server {
         let frozen = self.clock.freeze();
         self.exec.set_alarm(Alarm::BUSY, true);
         self.serve_events(0);
+        self.flush_aof(true);
         self.write_replies();
         self.exec.set_alarm(Alarm::BUSY, false);
         self.clock.thaw(frozen);

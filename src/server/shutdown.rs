@@ -141,6 +141,9 @@ impl Server {
         let replication = &self.replication;
         replication.replicas.lag_report(replication.backlog.offset(), self.clock.now()).into_iter().for_each(say);
         self.mind_first_aof(how)?;
+        if self.persistence.aof_rewrite_in_progress() {
+            log::warn!("There is a child rewriting the AOF. Killing it!");
+        }
         self.kill_child();
         let save = match how.saving {
             Saving::ByConfig => !self.config.save.is_empty(),

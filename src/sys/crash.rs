@@ -23,6 +23,7 @@ use crate::sys::path_slot::PathSlot;
 use crate::sys::stack_text::StackText;
 
 mod dump;
+mod names;
 pub mod watchdog;
 
 const SIGNALS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT];

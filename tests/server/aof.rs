@@ -32,6 +32,40 @@ fn increment(folder: &Folder) -> PathBuf {
     increments.remove(0)
 }
 
+/// `dir` changes: the files follow, and at no moment is there nothing whole to start with.
+#[test]
+fn a_new_dir_takes_the_files_along() {
+    let config = format!("{ON}enable-protected-configs yes\n");
+    let server = start(Folder::new(), &config);
+    let mut client = server.client();
+    let new = server.folder().join("new");
+    fs::create_dir(&new).unwrap();
+    client.ask(&["SET", "before", "1"]);
+    // Long enough to look into the folders.
+    client.ask(&["CONFIG", "SET", "rdb-key-save-delay", "1000000"]);
+    assert_eq!(client.ask(&["CONFIG", "SET", "dir", new.to_str().unwrap()]), status("OK"));
+    wait_until("the rewrite", || client.info("aof_rewrite_in_progress") == "1");
+    client.ask(&["SET", "meanwhile", "1"]);
+    let manifest = new.join("appendonlydir/appendonly.aof.manifest");
+    assert!(!manifest.exists(), "nothing names files that are not there yet");
+    wait_until("the files to follow", || manifest.exists() && client.info("aof_rewrite_in_progress") == "0");
+    client.ask(&["SET", "after", "1"]);
+    let mut server = server;
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    let folder = server.into_folder();
+    let keys = ["before", "meanwhile", "after"];
+    let ask = |mut client: Client| keys.map(|key| client.ask(&["GET", key]));
+    let there = Folder::new();
+    let moved = Server::in_folder(there, &format!("{ON}dir {}\n", new.display()));
+    wait_until("the new folder to be loaded", || moved.log().contains(READY));
+    assert_eq!(ask(moved.client()), [bulk("1"), bulk("1"), bulk("1")]);
+    drop(moved);
+    // What stayed behind is whole as well: the increment is the same file.
+    let old = start(folder, ON);
+    assert_eq!(ask(old.client()), [bulk("1"), bulk("1"), bulk("1")]);
+}
+
 /// One change of each type, and a transaction over two databases.
 fn change_everything(client: &mut Client) {
     let changes: [&[&str]; 13] = [

@@ -37,6 +37,8 @@ fn the_watchdog_tells_of_a_loop_that_stands_still() {
     let log = server.log();
     let report = log.split("--- WATCHDOG TIMER EXPIRED ---").nth(1).expect("a report");
     assert!(report.contains("------ STACK TRACE ------"), "{report}");
+    wait_until("the names of the functions", || server.log().contains("::debugCommand"));
+    let log = server.log();
     assert_eq!(client.ask(&["CONFIG", "SET", "watchdog-period", "0"]), status("OK"));
     client.ask(&["DEBUG", "SLEEP", "0.3"]);
     assert_eq!(server.log().matches("WATCHDOG").count(), log.matches("WATCHDOG").count());

@@ -201,25 +201,39 @@ fn a_full_disk_loses_nothing_acknowledged_and_service_resumes() {
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 static int refuses(void) {
     const char *name = getenv("REFUSE_SYNC");
     return name && access(name, F_OK) == 0;
 }
-int fsync(int fd) {
+static int sync_by(int number, int fd) {
+    const char *slow = getenv("SLOW_SYNC_MS"), *log = getenv("SYNC_LOG");
+    struct stat before;
+    int known = fstat(fd, &before) == 0;
+    if (slow) usleep(1000 * atoi(slow));
     if (refuses()) { errno = EIO; return -1; }
-    return syscall(SYS_fsync, fd);
+    int result = syscall(number, fd);
+    if (log && known && result == 0) {
+        char line[32];
+        int out = open(log, O_WRONLY | O_APPEND | O_CREAT, 0600);
+        int len = snprintf(line, sizeof line, "%ld\n", (long) before.st_size);
+        if (write(out, line, len) != len) abort();
+        close(out);
+    }
+    return result;
 }
-int fdatasync(int fd) {
-    if (refuses()) { errno = EIO; return -1; }
-    return syscall(SYS_fdatasync, fd);
-}
+int fsync(int fd) { return sync_by(SYS_fsync, fd); }
+int fdatasync(int fd) { return sync_by(SYS_fdatasync, fd); }
 "#;
 
-/// A library that makes syncing fail while the file `refuse` exists. None: there is no `cc`.
-fn shim(folder: &Folder) -> Option<String> {
+/// A library that makes syncing fail while the file REFUSE_SYNC exists, lets it take SLOW_SYNC_MS, and adds to the file
+/// SYNC_LOG with what size each sync that succeeded had begun. None: there is no `cc`.
+pub fn shim(folder: &Folder) -> Option<String> {
     let source = folder.write("shim.c", SHIM);
     let library = folder.join("shim.so");
     let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();

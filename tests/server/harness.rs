@@ -231,6 +231,10 @@ impl Server {
         std::mem::replace(&mut self.folder, Folder::new())
     }
 
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }

@@ -35,7 +35,7 @@ const IMPURE: &[(&[&str], &str)] = &[
     (&["print", "!"], "the shell talks to people"),
     (&["eprint", "!"], "the shell talks to people"),
     (&["dbg", "!"], "a trace that was left in"),
-    (&["thread", "::", "spawn"], "one thread; the background thread is in sys/bio.rs"),
+    (&["thread", "::", "spawn"], "one thread; the two others are in sys/bio.rs and sys/appender.rs"),
     (&["thread_local", "!"], "no global state"),
     (&["static", "mut"], "no global state"),
 ];

@@ -195,8 +195,10 @@ fn usage_and_version() {
             assert_eq!((said.code, said.out), (Some(1), usage), "{args:?}");
         }
     }
-    let said = Folder::new().run(CHECK_AOF, &["-v"], "");
-    assert!(said.code == Some(0) && said.out.starts_with("redis-check-aof "), "{said:?}");
+    for option in ["-v", "--version"] {
+        let said = Folder::new().run(CHECK_AOF, &[option], "");
+        assert!(said.code == Some(0) && said.out.starts_with("redis-check-aof "), "{said:?}");
+    }
 }
 
 #[test]

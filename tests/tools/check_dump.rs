@@ -77,8 +77,10 @@ fn what_is_no_snapshot_is_exit_code_1() {
         assert_eq!(said.code, Some(1), "{args:?}: {said:?}");
         assert!(said.out.contains(out) && said.err.starts_with(err), "{args:?}: {said:?}");
     }
-    let version = folder.run(CHECK_DUMP, &["--version"], "");
-    assert!(version.code == Some(0) && version.out.starts_with("redis-check-rdb "), "{version:?}");
+    for option in ["-v", "--version"] {
+        let version = folder.run(CHECK_DUMP, &[option], "");
+        assert!(version.code == Some(0) && version.out.starts_with("redis-check-rdb "), "{version:?}");
+    }
 }
 
 #[test]

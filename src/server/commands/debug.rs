@@ -31,7 +31,7 @@ use crate::sys::crash;
 pub const COMMANDS: &[ServerCommand] = &[DEBUG];
 
 pub const DEBUG: ServerCommand = Command::new(
-    debug,
+    debugCommand,
     Spec {
         name: "debug",
         arity: -2,
@@ -225,7 +225,9 @@ const REFUSAL: &str = "ERR DEBUG command not allowed. If the enable-debug-comman
                        it from a local connection, otherwise you need to set this option in the configuration file, \
                        and then restart the server.";
 
-fn debug(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
+/// It bears the name that it has in Redis, because stack traces are searched for it.
+#[allow(non_snake_case)]
+fn debugCommand(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
     if !srv.config.enable_debug_command.allows(locality(srv, call)) {
         return Err(CmdError::Fixed(REFUSAL));
     }

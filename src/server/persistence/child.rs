@@ -197,12 +197,12 @@ impl Server {
         self.start_due_sync();
     }
 
-    /// Ends the child, if it is there for such a purpose, at the end of the server, when nobody will hear of it.
+    /// Ends the child, if there is one, and waits for its end.
     pub fn kill_child(&mut self) {
         let Some(child) = &self.persistence.child else { return };
         match child.purpose {
             Purpose::Snapshot { .. } | Purpose::Replicas => log::warn!("There is a child saving an .rdb. Killing it!"),
-            Purpose::Rewrite(_) => log::warn!("There is a child rewriting the AOF. Killing it!"),
+            Purpose::Rewrite(_) => log::info!("Killing running AOF rewrite child: {}", child.pid),
         }
         let pid = child.pid;
         self.stop_child();

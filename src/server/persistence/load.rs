@@ -328,6 +328,7 @@ impl Server {
     /// expires, and clients whose time has come are freed.
     fn serve_while_loading(&mut self) {
         self.turn_once(0);
+        self.flush_aof(true);
         self.write_replies();
         self.free_closing();
     }

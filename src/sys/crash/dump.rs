@@ -25,9 +25,19 @@ struct Frames {
     len: usize,
 }
 
+/// Where an address is in the program.
+pub(super) fn offset(at: usize) -> usize {
+    at.wrapping_sub(&raw const __executable_start as usize)
+}
+
 /// Writes the return addresses, the failed instruction's first, and answers how many there are. For a fault the
 /// frames above the instruction, which belong to this report, are left out.
 pub(super) fn addresses(instruction: Option<usize>) -> usize {
+    each_address(instruction, |_| ())
+}
+
+/// The same, and hands out each address that was written.
+pub(super) fn each_address(instruction: Option<usize>, mut keep: impl FnMut(usize)) -> usize {
     extern "C" fn each(context: *mut c_void, frames: *mut c_void) -> i32 {
         // SAFETY: `frames` is the argument below, `context` the unwinder's own.
         let (frames, at) = unsafe { (&mut *frames.cast::<Frames>(), _Unwind_GetIP(context)) };
@@ -43,13 +53,14 @@ pub(super) fn addresses(instruction: Option<usize>) -> usize {
     unsafe { _Unwind_Backtrace(each, (&raw mut frames).cast()) };
     let all = &frames.at[..frames.len];
     let found = instruction.and_then(|at| all.iter().position(|&frame| frame == at));
-    let base = &raw const __executable_start as usize;
     raw("Addresses (the second is what addr2line -f -e redis-server takes):\n");
     if let (Some(at), None) = (instruction, found) {
         text(format_args!("{at:#018x}\n"));
+        keep(at);
     }
     for &at in &all[found.unwrap_or(0)..] {
-        text(format_args!("{at:#018x} {:#x}\n", at.wrapping_sub(base)));
+        text(format_args!("{at:#018x} {:#x}\n", offset(at)));
+        keep(at);
     }
     frames.len
 }

@@ -1,18 +1,27 @@
 //! The software watchdog: where the program is, when it has not come back to its loop for too long.
 //!
 //! *Duty:* an alarm that is set anew by whoever is alive ([`alive`]); when it goes off, the stack goes to the log and
-//! life goes on. *Does not know:* what takes so long.
+//! life goes on. Once the program is back, the names of the functions on that stack follow. *Does not know:* what takes so long.
 //! *Invariant:* the handler takes no lock and no memory: it may have interrupted anything. *Counterpart in C Redis:*
 //! `watchdogSignalHandler`, `watchdogScheduleSignal`, `applyWatchdogPeriod`.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use super::{Level, dump, handle, line, raw};
+use super::names::Names;
+use super::{Level, dump, handle, line, raw, text};
 
 static ON: AtomicBool = AtomicBool::new(false);
 
+/// Frames whose names are told.
+const FRAMES: usize = 64;
+/// The last stack that was written, as far as its names have not been told; zeros behind it.
+static STACK: [AtomicUsize; FRAMES] = [const { AtomicUsize::new(0) }; FRAMES];
+
 /// The program is alive: the alarm goes off when it was not told so for `period_ms`. 0 switches it off.
 pub fn alive(period_ms: u32) {
+    if STACK[0].load(SeqCst) != 0 {
+        tell_names();
+    }
     let on = period_ms > 0;
     if ON.swap(on, SeqCst) != on && on {
         handle(libc::SIGALRM, on_alarm);
@@ -30,6 +39,23 @@ pub fn alive(period_ms: u32) {
     }
 }
 
+/// Says what was running when the alarm went off.
+fn tell_names() {
+    let stack = STACK.iter().map(|place| place.swap(0, SeqCst)).take_while(|&at| at != 0);
+    let stack: Vec<usize> = stack.collect();
+    match Names::of_this_program() {
+        Ok(names) => {
+            line(Level::Warning, format_args!("The watchdog's timer had expired in, innermost first:"));
+            for at in stack {
+                let offset = dump::offset(at);
+                let name = names.at(offset as u64);
+                text(format_args!("{offset:#x} {}\n", name.as_deref().unwrap_or("<not of this program>")));
+            }
+        }
+        Err(error) => line(Level::Warning, format_args!("The functions in it cannot be named: {error}")),
+    }
+}
+
 extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if !ON.load(SeqCst) {
         return;
@@ -43,7 +69,12 @@ extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     match unsafe { info.si_pid() } {
         0 => {
             raw("\n------ STACK TRACE ------\n");
-            dump::addresses(dump::instruction_pointer(context));
+            let mut places = STACK.iter();
+            dump::each_address(dump::instruction_pointer(context), |at| {
+                if let Some(place) = places.next() {
+                    place.store(at, SeqCst);
+                }
+            });
         }
         pid => line(Level::Warning, format_args!("Received SIGALRM, sent by {pid}: that is not the watchdog's timer")),
     }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::super::rdb::create;
 use crate::aof::SUMS_SUFFIX;
 use crate::aof::sums::{Chain, HEADER, RECORD_BYTES};
+use crate::sys::appender::write_whole;
 
 /// While much is written there is a sum for so many bytes; beyond that there is one whenever sums are written out.
 const SEAL_EVERY: u64 = 64 << 10;
@@ -30,6 +31,8 @@ pub(super) struct Increment {
     /// Of these, for how many an fsync was asked for.
     pub sync_asked: u64,
     seals: Option<Seals>,
+    /// A second descriptor, for groups that another thread writes; with one of them while that is under way.
+    lent: Option<File>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,7 @@ impl Increment {
     /// A new file. Whatever has its name stands in no manifest: it was left behind.
     pub fn create(path: PathBuf, seal: bool) -> io::Result<Increment> {
         let file = create(&path)?;
-        let mut increment = Increment { file, path, size: 0, sync_asked: 0, seals: None };
+        let mut increment = Increment { file, path, size: 0, sync_asked: 0, seals: None, lent: None };
         // What was left of an older file of this name would contradict the new one.
         remove_if_there(&seals_path(&increment.path))?;
         if seal {
@@ -79,7 +82,7 @@ impl Increment {
         let open = |path: &Path| OpenOptions::new().append(true).custom_flags(libc::O_NOFOLLOW).open(path);
         let file = open(&path)?;
         let size = file.metadata()?.len();
-        let mut increment = Increment { file, path, size, sync_asked: size, seals: None };
+        let mut increment = Increment { file, path, size, sync_asked: size, seals: None, lent: None };
         // A file without sums was written by somebody else, who may come back to it. The next rewrite begins one with.
         let Some(LoadedSums { chain, side_bytes }) = loaded.filter(|sums| seal && sums.chain.offset() == size) else {
             // Sums that nobody carries on would accuse what is written now.
@@ -98,16 +101,14 @@ impl Increment {
 
     /// Appends a group of whole commands. On an error nothing of it is in the file, or `Half` says how much is.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.file.write(&bytes[written..]) {
-                Ok(n) if n > 0 => written += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                failed => {
-                    let error = failed.err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC));
-                    return Err(self.undo(&bytes[..written], error));
-                }
-            }
+        let (written, failure) = write_whole(&mut self.file, bytes);
+        self.appended(bytes, written, failure)
+    }
+
+    /// Takes note of a group of which `written` bytes were appended, by whomever; takes back a part of one.
+    pub fn appended(&mut self, bytes: &[u8], written: usize, failure: Option<io::Error>) -> Result<(), AppendError> {
+        if let Some(error) = failure {
+            return Err(self.undo(&bytes[..written], error));
         }
         self.size += bytes.len() as u64;
         if let Some(seals) = &mut self.seals {
@@ -175,6 +176,15 @@ impl Increment {
     /// A second descriptor of the file, for whoever syncs it elsewhere.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.file.try_clone()?.into())
+    }
+
+    /// A descriptor for a group that another thread writes; [`Increment::take_back`] when it has.
+    pub fn lend(&mut self) -> io::Result<File> {
+        self.lent.take().map_or_else(|| self.file.try_clone(), Ok)
+    }
+
+    pub fn take_back(&mut self, file: File) {
+        self.lent = Some(file);
     }
 
     /// Brings everything to disk.

@@ -1,7 +1,7 @@
 //! The append only file: every change on disk, in the order in which it happened.
 //!
 //! *Duty:* the state of it ([`Aof`]) and what INFO shows of it. `write` takes operations in and brings them to disk,
-//! `increment` is the file that grows and the sums beside it, `folder` the folder with its manifest, `rewrite` the
+//! `flight` lets the loop go on meanwhile and `pace` says when, `increment` is the file that grows and the sums beside it, `folder` the folder with its manifest, `rewrite` the
 //! child that makes a new base, `switch` CONFIG SET appendonly, `load` the way back into memory.
 //! *Does not know:* the formats, which are the crate's `aof` and `rdb`.
 //! *Invariants:* what stands in the manifest is on disk; a reply to a change leaves only after [`Server::flush_aof`] did
@@ -11,9 +11,11 @@
 //! *Counterpart in C Redis:* `aof.c`.
 
 mod base;
+mod flight;
 mod folder;
 mod increment;
 mod load;
+mod pace;
 mod replay;
 mod rewrite;
 mod switch;
@@ -44,7 +46,7 @@ pub enum State {
 #[derive(Debug, Default)]
 pub struct Aof {
     pub state: State,
-    /// Where the files are; set when they are opened, and kept although `dir` may change.
+    /// Where the files are; set when they are opened. If `dir` changes they follow with the next rewrite.
     folder: PathBuf,
     manifest: Manifest,
     /// The file that grows.
@@ -89,6 +91,7 @@ pub struct Aof {
     /// The data set came from an RDB because there was no append only file.
     pub aof_bootstrapped_from_rdb: bool,
     backoff: rewrite::Backoff,
+    flights: flight::Flights,
 }
 
 /// A reply in a client's buffer that must not leave before the disk has what it promises.
@@ -141,7 +144,18 @@ impl Aof {
     }
 
     pub fn buffer_len(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.flights.bytes()
+    }
+
+    /// Monotonic nanoseconds at which a turn is due although nothing may have happened.
+    pub fn turn_due(&self) -> Option<u64> {
+        self.flights.due()
+    }
+
+    /// Neither bytes that are not in the file nor any that are not known to be synced.
+    #[inline]
+    fn nothing_to_flush(&self) -> bool {
+        self.increment.as_ref().is_none_or(|file| self.buffer.is_empty() && file.sync_asked == file.size)
     }
 
     pub fn buffer_memory(&self) -> usize {

@@ -8,6 +8,7 @@
 //! *Counterpart in C Redis:* `rewriteAppendOnlyFileBackground`, `backgroundRewriteDoneHandler`, `aofRewriteLimited`.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -15,6 +16,7 @@ use nix::sys::signal::Signal;
 use super::super::child::{Purpose, Reporter, Trade};
 use super::super::rdb::{Snapshot, reason};
 use super::State;
+use super::folder::file_name;
 use super::increment::{Increment, remove_if_there, seals_path};
 use crate::aof::manifest;
 use crate::server::Server;
@@ -96,7 +98,9 @@ impl Server {
     }
 
     fn start_rewrite(&mut self) -> Result<(), String> {
-        self.make_append_folder()?;
+        if !self.folder_moves() {
+            self.make_append_folder()?;
+        }
         // Whoever reads the new increment knows nothing of the old one.
         self.persistence.aof.feed.restart();
         self.flush_aof(true);
@@ -207,8 +211,59 @@ impl Server {
         }
     }
 
+    /// `dir` has changed since the files were opened. They move when a new base is whole: until then what is in the old
+    /// folder is the whole history. To another file system the increment cannot be taken along, and as in 7.0.15 the new
+    /// folder is used from the beginning of the rewrite on.
+    fn folder_moves(&self) -> bool {
+        let aof = &self.persistence.aof;
+        let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();
+        let moves = aof.state == State::On && aof.folder != self.append_folder();
+        moves && device(&aof.folder) == device(&self.data_folder())
+    }
+
+    /// `dir` has changed: a rewrite brings the files along.
+    pub(in crate::server) fn aof_follows_dir(&mut self) {
+        let folder = self.append_folder();
+        let aof = &mut self.persistence.aof;
+        if aof.state == State::On && aof.folder != folder {
+            let (old, new) = (aof.folder.display(), folder.display());
+            log::info!("The append only file stays in {old} until a rewrite has made a whole one in {new}.");
+            aof.schedule_rewrite();
+        }
+    }
+
     /// The child's file becomes the base, and what it replaces becomes history.
     fn install_base(&mut self, rewrite: &RewriteChild) -> Result<(), String> {
+        if !self.folder_moves() {
+            return self.install_base_beside(rewrite, None);
+        }
+        let old = self.persistence.aof.folder.clone();
+        self.make_append_folder()?;
+        let installed = self.install_base_beside(rewrite, Some(&old));
+        if installed.is_err() {
+            self.persistence.aof.folder = old;
+        }
+        installed
+    }
+
+    /// The same file in the new folder too, so that both hold the whole history.
+    fn bring_increment(&mut self, old: &Path, name: &[u8]) -> io::Result<()> {
+        let (from, to) = (old.join(file_name(name)), self.append_file(name));
+        if let Some(increment) = &mut self.persistence.aof.increment {
+            increment.write_seals();
+        }
+        remove_if_there(&seals_path(&to))?;
+        match std::fs::hard_link(seals_path(&from), seals_path(&to)) {
+            // There need not be any.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        remove_if_there(&to)?;
+        std::fs::hard_link(&from, &to)
+    }
+
+    /// `moved`: the folder in which the increment was begun, if it is another one.
+    fn install_base_beside(&mut self, rewrite: &RewriteChild, moved: Option<&Path>) -> Result<(), String> {
         let prefix = self.config.appendfilename.clone();
         let mut manifest = self.persistence.aof.manifest.clone();
         let base = manifest.new_base(&prefix, rewrite.rdb).name.clone();
@@ -246,7 +301,21 @@ impl Server {
         self.note_latency(latency::AOF_RENAME, (clock::monotonic_ns() - began) / 1000);
         // The last increment is the one that began with the rewrite. Without an append only file there is none.
         manifest.retire_incrs(self.persistence.aof.state != State::Off);
+        if let (Some(old), Some(last)) = (moved, manifest.last_incr().map(|file| file.name.clone())) {
+            // What is left behind there is whole, and somebody may start with it.
+            manifest.take_history();
+            self.bring_increment(old, &last).map_err(|error| {
+                format!(
+                    "Error trying to take the AOF file {} to the new folder: {}",
+                    last.escape_ascii(),
+                    reason(&error)
+                )
+            })?;
+        }
         self.persist_manifest(manifest)?;
+        if let (Some(increment), Some(_)) = (&mut self.persistence.aof.increment, moved) {
+            increment.path = self.persistence.aof.folder.join(increment.path.file_name().unwrap_or_default());
+        }
         if self.persistence.aof.is_on() {
             let aof = &mut self.persistence.aof;
             let base_size = std::fs::metadata(&target).map_or(0, |meta| meta.len());
@@ -266,6 +335,7 @@ impl Server {
 
     /// A rewrite that was to switch the append only file on has failed: the next one begins anew.
     pub(super) fn discard_temp_increment(&mut self) {
+        self.land_flight();
         let aof = &mut self.persistence.aof;
         aof.buffer.clear();
         let Some(increment) = aof.increment.take() else { return };

@@ -2,12 +2,15 @@
 //!
 //! *Duty:* [`Server::flush_aof`]: one write for all changes of a turn, and the fsync that `appendfsync` asks for; errors
 //! of the disk, and the way back from them. *Does not know:* who made the changes, or what they are.
+//! Whether the loop goes on meanwhile is `flight`'s matter; here it waits.
 //! *Invariants:* `always`: what a reply promises is on disk before it leaves; if it cannot be brought there the reply
-//! becomes an error. `everysec`: an fsync runs on the other thread, and a write waits for it two seconds at most.
+//! becomes an error. `everysec`: an fsync runs on the other thread; where a write cannot fly it waits for the fsync, two
+//! seconds at most.
 //! *Counterpart in C Redis:* `flushAppendOnlyFile`.
 
 use std::io;
 
+use super::increment::AppendError;
 use super::{Aof, State};
 use crate::call::CmdError;
 use crate::config::AppendFsync;
@@ -22,14 +25,19 @@ const ERROR_LOG_EVERY: i64 = 30;
 /// A write waits so many seconds for an fsync.
 const POSTPONE_SECONDS: i64 = 2;
 /// The buffer is kept for the next turn up to this size.
-const BUFFER_KEPT: usize = 1 << 20;
+pub(super) const BUFFER_KEPT: usize = 1 << 20;
 
 impl Server {
-    /// Brings changes to the file and, as `appendfsync` says, to the disk. `force`: does not wait for an fsync.
+    /// Brings changes to the file and, as `appendfsync` says, to the disk. `force`: at once, even if an fsync or a group
+    /// on its way must be waited for.
     pub(in crate::server) fn flush_aof(&mut self, force: bool) {
-        let aof = &self.persistence.aof;
-        let Some(increment) = &aof.increment else { return };
-        if aof.buffer.is_empty() && increment.sync_asked == increment.size {
+        if self.persistence.aof.flights.under_way() {
+            if !force {
+                return;
+            }
+            self.land_flight();
+        }
+        if self.persistence.aof.nothing_to_flush() {
             return;
         }
         self.flush_what_waits(force);
@@ -44,8 +52,11 @@ impl Server {
         let now = self.clock.now().secs();
         if !self.persistence.aof.buffer.is_empty() {
             let everysec = self.config.appendfsync == AppendFsync::Everysec;
-            if everysec && syncing && !force && self.persistence.aof.postpone(now) {
-                return;
+            if everysec && syncing && !force {
+                if self.persistence.aof.postpone(now) {
+                    return;
+                }
+                self.tell_slow_fsync();
             }
             if !self.write_buffer(syncing) {
                 return;
@@ -77,17 +88,7 @@ impl Server {
         let Some(increment) = &mut aof.increment else { return false };
         let appended = increment.append(&aof.buffer);
         let spent_us = ticks_to_ns(ticks().wrapping_sub(began)) / 1000;
-        aof.postponed_since = 0;
-        let written = match &appended {
-            Ok(()) => aof.buffer.len(),
-            Err(failed) => failed.kept,
-        };
-        aof.half_written = appended.is_err() && (written > 0 || aof.half_written);
-        aof.aof_current_size += written as u64;
-        aof.buffer.drain(..written);
-        if aof.buffer.is_empty() && aof.buffer.capacity() > BUFFER_KEPT {
-            aof.buffer = Vec::new();
-        }
+        let mut bytes = std::mem::take(&mut aof.buffer);
         let how = match (syncing, self.persistence.child.is_some()) {
             (true, _) => latency::AOF_WRITE_PENDING_FSYNC,
             (_, true) => latency::AOF_WRITE_ACTIVE_CHILD,
@@ -95,6 +96,28 @@ impl Server {
         };
         self.note_latency(how, spent_us);
         self.note_latency(latency::AOF_WRITE, spent_us);
+        let whole = self.note_appended(&bytes, appended);
+        if whole && bytes.capacity() <= BUFFER_KEPT {
+            bytes.clear();
+            self.persistence.aof.buffer = bytes;
+        }
+        whole
+    }
+
+    /// Bytes that were taken out of the buffer have been appended, or not: then what is missing of them is put back in
+    /// front of what came since. `false`: the disk did not take them.
+    pub(super) fn note_appended(&mut self, bytes: &[u8], appended: Result<(), AppendError>) -> bool {
+        let aof = &mut self.persistence.aof;
+        aof.postponed_since = 0;
+        let written = match &appended {
+            Ok(()) => bytes.len(),
+            Err(failed) => failed.kept,
+        };
+        aof.half_written = appended.is_err() && (written > 0 || aof.half_written);
+        aof.aof_current_size += written as u64;
+        if written < bytes.len() {
+            aof.buffer.splice(..0, bytes[written..].iter().copied());
+        }
         match appended {
             Ok(()) => {
                 if !self.persistence.aof.distrusted {
@@ -114,12 +137,25 @@ impl Server {
         let aof = &mut self.persistence.aof;
         let Some(increment) = &mut aof.increment else { return };
         let synced = increment.sync();
+        let (size, spent_ns) = (increment.size, ticks_to_ns(ticks().wrapping_sub(began)));
+        if synced.is_ok() {
+            aof.synced = aof.fed;
+        }
+        self.note_synced(synced, size, spent_ns);
+        self.note_pace(spent_ns);
+    }
+
+    /// The file was synced up to `size`, or not.
+    pub(super) fn note_synced(&mut self, synced: io::Result<()>, size: u64, spent_ns: u64) {
+        let now = self.clock.now().secs();
+        let aof = &mut self.persistence.aof;
+        let Some(increment) = &mut aof.increment else { return };
         increment.write_seals();
         match synced {
             Ok(()) => {
-                aof.last_fsync = self.clock.now().secs();
-                aof.synced = aof.fed;
-                self.note_latency(latency::AOF_FSYNC_ALWAYS, ticks_to_ns(ticks().wrapping_sub(began)) / 1000);
+                increment.sync_asked = size;
+                aof.last_fsync = now;
+                self.note_latency(latency::AOF_FSYNC_ALWAYS, spent_ns / 1000);
             }
             Err(error) => self.sync_failed(&error),
         }
@@ -140,7 +176,7 @@ impl Server {
     }
 
     /// What the kernel could not write may be gone from its memory too: only writing everything anew helps.
-    fn sync_failed(&mut self, error: &io::Error) {
+    pub(super) fn sync_failed(&mut self, error: &io::Error) {
         self.persistence.aof.distrusted = true;
         self.persistence.aof.backoff.failed_meanwhile = true;
         self.disk_failed("Error syncing the AOF file", error);
@@ -167,6 +203,15 @@ impl Server {
             aof.error_logged = 0;
             self.refresh_disk_alarm();
         }
+    }
+
+    /// A write waited for an fsync for as long as it may.
+    pub(super) fn tell_slow_fsync(&mut self) {
+        self.persistence.aof.aof_delayed_fsync += 1;
+        log::info!(
+            "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for \
+             fsync to complete, this may slow down Redis."
+        );
     }
 
     /// What was fed can be read from the files.
@@ -214,7 +259,7 @@ impl Server {
 
     /// A reply that promises what the disk refused becomes an error.
     #[cold]
-    fn settle_promises(&mut self) {
+    pub(super) fn settle_promises(&mut self) {
         let Some(errno) = self.persistence.aof.error() else {
             return self.persistence.aof.promises.clear();
         };
@@ -244,11 +289,6 @@ impl Aof {
         if now - self.postponed_since < POSTPONE_SECONDS {
             return true;
         }
-        self.aof_delayed_fsync += 1;
-        log::info!(
-            "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for \
-             fsync to complete, this may slow down Redis."
-        );
         false
     }
 }
