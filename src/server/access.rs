@@ -138,26 +138,24 @@ impl Server {
         let mut at = 2;
         while at < args.len() {
             let behind = args.len() - at - 1;
-            at += match () {
-                () if args.is(at, "asc") || args.is(at, "desc") || args.is(at, "alpha") => 1,
-                () if args.is(at, "limit") && behind >= 2 => {
-                    args.int(at + 1).and(args.int(at + 2)).ok()?;
-                    3
+            if args.is(at, "asc") || args.is(at, "desc") || args.is(at, "alpha") {
+                at += 1;
+            } else if args.is(at, "limit") && behind >= 2 {
+                args.int(at + 1).and(args.int(at + 2)).ok()?;
+                at += 3;
+            } else if args.is(at, "store") && behind >= 1 {
+                at += 2;
+            } else if args.is(at, "by") && behind >= 1 {
+                // A constant, as in BY nosort, is no key.
+                if args.get(at + 1).contains(&b'*') {
+                    return Some(CmdError::Fixed("ERR BY option of SORT denied due to insufficient ACL permissions."));
                 }
-                () if args.is(at, "store") && behind >= 1 => 2,
-                () if args.is(at, "by") && behind >= 1 => {
-                    if args.get(at + 1).contains(&b'*') {
-                        let text = "ERR BY option of SORT denied due to insufficient ACL permissions.";
-                        return Some(CmdError::Fixed(text));
-                    }
-                    2
-                }
-                () if args.is(at, "get") && behind >= 1 => {
-                    let text = "ERR GET option of SORT denied due to insufficient ACL permissions.";
-                    return Some(CmdError::Fixed(text));
-                }
-                () => return None,
-            };
+                at += 2;
+            } else if args.is(at, "get") && behind >= 1 {
+                return Some(CmdError::Fixed("ERR GET option of SORT denied due to insufficient ACL permissions."));
+            } else {
+                return None;
+            }
         }
         None
     }

@@ -1,5 +1,7 @@
-//! Users and their rights: ACL, AUTH, files of users, who is closed when rights change. But for the fields of 7.2 in ACL
-//! LOG, all of it holds for the real 7.0.15 too (`REDSTART_TEST_SERVER`).
+//! Users and their rights: ACL, AUTH, files of users, who is closed when rights change.
+//!
+//! All of it holds for the real 7.0.15 too (`REDSTART_TEST_SERVER`), but for the fields of 7.2 in ACL LOG and INFO, for
+//! waits that are checked again, and for a file with an open parenthesis, which makes the real one crash.
 
 use crate::harness::{Client, Folder, Reply, Server, bulk, error, run, status, wait_until};
 
