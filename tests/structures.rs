@@ -4,7 +4,8 @@
 //! the packed forms damaged bytes, which are refused or can be walked to their end. *Does not know:* coverage; the model
 //! tests beside each structure look inside it. *Invariants:* the same seed tries the same sequences in the same order,
 //! for as long as the time allows. A failure prints seed and number. `Table` and `Blocks` are tried as [`Dict`], which
-//! puts records of all sizes into them.
+//! puts records of all sizes into them; the
+//! wheel has its model tests beside it.
 //!
 //! `FUZZ_SECONDS` (1 for each target) is how long, `FUZZ_SEED` (1) what, `FUZZ_FROM` (0) the number to begin with.
 //! `cargo test --release --test structures -- --nocapture` tells how much was tried.
@@ -15,7 +16,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use redstart::base::hash::HashSeed;
-use redstart::base::millis::Millis;
 use redstart::base::rng::Rng;
 use redstart::ds::dict::Dict;
 use redstart::ds::element::Elem;
@@ -24,7 +24,6 @@ use redstart::ds::listpack::{Listpack, ListpackRef};
 use redstart::ds::pack::{Pack, PackRef};
 use redstart::ds::quicklist::{End, Quicklist, Shape};
 use redstart::ds::ranked::Ranked;
-use redstart::ds::wheel::Wheel;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
@@ -325,37 +324,6 @@ fn ranked_members_are_in_the_order_of_scores_and_names() {
         assert!(ranked.iter().map(|(member, _)| member).eq(order.iter().map(|(_, member)| member.as_slice())));
         let bound = rng.below(spread) as f64 - 9.5;
         assert_eq!(ranked.count_below(bound, false), scores.values().filter(|score| **score < bound).count());
-        count
-    });
-}
-
-#[test]
-fn wheels_fire_what_is_due_and_nothing_else() {
-    hunt("wheel", |rng| {
-        let (mut wheel, mut now, mut model) = (Wheel::new(), 1_700_000_000_000_i64, BTreeMap::<i64, Vec<u64>>::new());
-        let (count, furthest) = (rng.below(600), 1 + rng.below(40));
-        for number in 0..count {
-            if rng.below(3) > 0 {
-                let deadline = now + (rng.next_u64() >> (63 - rng.below(furthest))) as i64;
-                wheel.file(Millis(now), number, Millis(deadline));
-                model.entry(deadline).or_default().push(number);
-                continue;
-            }
-            let most = 1 << rng.below(furthest);
-            now += rng.below(most) as i64;
-            let (mut fired, mut due) = (Vec::new(), BTreeSet::new());
-            while wheel.advance(Millis(now), 1 + index(rng, 50), &mut fired).more {}
-            while let Some(first) = model.first_entry().filter(|entry| *entry.key() <= now) {
-                due.extend(first.remove());
-            }
-            assert_eq!(fired.iter().map(|record| record.hash40).collect::<BTreeSet<_>>(), due);
-            assert!(
-                wheel
-                    .next_due(Millis(now))
-                    .is_none_or(|next| next.0 <= *model.keys().next().expect("the wheel has it"))
-            );
-        }
-        assert_eq!(wheel.len(), model.values().map(Vec::len).sum::<usize>());
         count
     });
 }

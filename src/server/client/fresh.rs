@@ -1,7 +1,7 @@
 //! The buffers of a new connection.
 //!
 //! *Duty:* what a connection says first (HELLO, AUTH, its name, a whole pipeline) is read to a buffer of its own, and its
-//! replies keep theirs; after some seconds it shares both with all others. *Does not know:* what is read.
+//! replies keep theirs; after about a second it shares both with all others. *Does not know:* what is read.
 //! *Why:* CLIENT LIST then tells of a new connection what 7.0.15 tells of one in use, truly: 16 KiB of room for input, and
 //! a reply buffer that follows what was written, from 1 to 16 KiB. *Invariants:* only a connection that comes while there
 //! are few has them, so a crowd pays nothing; none has them for much longer than [`FRESH_MS`]. A buffer that is taken out
@@ -13,9 +13,9 @@ use crate::server::Server;
 const INPUT: usize = 16 * 1024;
 const REPLY: usize = 1024;
 /// From its beginning; the upkeep sees a client about once a second.
-const FRESH_MS: u64 = 2000;
+const FRESH_MS: u64 = 1000;
 /// A connection that comes while there are so many is like the others at once.
-const CROWD: usize = 64;
+const CROWD: usize = 32;
 
 /// The room for a new connection's input.
 pub struct Fresh {
