@@ -308,8 +308,8 @@ impl Table {
         }
     }
 
-    /// Asks for the entry that is likely the wanted one, or, if it is not in the bucket, for the overflow node: step two,
-    /// once the bucket has arrived.
+    /// Asks for the entry that is likely the wanted one, or, if it is not in the bucket, for the overflow node: step
+    /// two, once the bucket has arrived.
     #[inline]
     pub fn prefetch_candidates(&self, hash: u64) {
         if self.buckets == 0 {

@@ -7,8 +7,9 @@
 //! and `processInlineBuffer`.
 //!
 //! A command that is only half there leaves a [`Partial`], which remembers how far it was cut (relative to the
-//! command's first byte, so that the buffer may move), and no byte of it is looked at twice. What a client promises
-//! (`*1000000`, `$536870912`) reserves nothing: memory grows with the bytes that have arrived.
+//! command's first byte, so that the buffer may move), and no byte of it is cut twice (only a short command is first
+//! tried as if it were whole). What a client promises (`*1000000`, `$536870912`) reserves nothing: memory grows with the
+//! bytes that have arrived.
 //!
 //! An inline line with quotes is decoded in place: decoding never makes it longer. As that cannot be done twice, such a
 //! line is never parsed ahead of a command that may stop its client.
@@ -274,8 +275,8 @@ fn short_command(buf: &[u8], start: usize, spans: &mut Vec<Span>) -> Option<usiz
     Some(at)
 }
 
-/// A header line with a number of one or two digits, and where it ends. Four bytes are looked at in one go: that is what
-/// makes a GET cost half of what it does in the general way.
+/// A header line with a number of one or two digits, and where it ends. Four bytes are looked at in one go: a GET is
+/// cut by 138 instructions where the general way takes 184.
 #[inline(always)]
 fn short_header(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
     let bytes: &[u8; 4] = buf.get(at..)?.first_chunk()?;

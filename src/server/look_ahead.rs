@@ -180,8 +180,9 @@ mod tests {
         let mut ahead = LookAhead::default();
         let names = b"GET GET get GETEX GETRANGE GETRANGE getrang CONFIG CONFIG GETDEL GET\0 GET SMEMBERS SMEMBERs \
             SISMEMBER SMISMEMBER OBJECT";
-        let mut text: Vec<u8> =
-            names.split(|b| *b == b' ').flat_map(|name| [name, b"\r\n".as_slice()].concat()).collect();
+        let names = names.split(|byte| *byte == b' ');
+        let mut text = Vec::new();
+        names.for_each(|name| crate::resp::encode::request(&mut text, [name].into_iter()));
         let batch = parsed(&mut text);
         ahead.look(&registry, &entries, &text, &batch);
         for i in 0..batch.len() {

@@ -179,14 +179,13 @@ fn the_short_way_takes_what_the_general_way_takes() {
     };
     for sample in samples {
         for at in 0..sample.len() {
-            compare(&sample[..at]);
+            compare(&sample[..=at]);
             for byte in 0..=255 {
                 let mut other = sample.to_vec();
                 other[at] = byte;
                 compare(&other);
             }
         }
-        compare(sample);
     }
     assert!(taken > samples.len(), "contents and line feeds may be anything");
 }
