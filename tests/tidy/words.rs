@@ -23,7 +23,7 @@ pub const UNSAFE: &[&str] = &[
     "src/sys/",
 ];
 
-/// Files that may share between threads: the background thread is the only other one.
+/// Files that may share between threads. The appender needs none of it: what it works on travels through channels.
 pub const SHARING: &[&str] = &["src/sys/bio.rs"];
 
 /// Forbidden on the pure side as code, and why.
