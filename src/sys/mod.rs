@@ -4,7 +4,7 @@
 //! background thread. It is here, and in three files of the pure side, that `unsafe` is allowed.
 //! *Does not know:* Redis. No keyspace, no client, no directive; what to write, when to fork and what a signal
 //! means is decided in `server`.
-//! *Invariants:* only the main thread logs and forks; the background thread has all signals blocked; what a forked
+//! *Invariants:* only the main thread logs and forks; other threads have all signals blocked; what a forked
 //! child uses takes no lock that another thread could hold.
 //! *Counterpart in C Redis:* `zmalloc.c`, `bio.c`, `childinfo.c`, `monotonic.c`, `setproctitle.c`, `syscheck.c`, and
 //! the parts of `server.c` and `debug.c` that speak to the kernel.
