@@ -4,7 +4,7 @@
 //! *Counterpart in C Redis:* `connection.c`, the socket halves of `anet.c`.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use mio::event::Source;
@@ -114,6 +114,15 @@ impl Stream {
             setsockopt(&fd, sockopt::TcpKeepCount, &3)?;
         }
         Ok(())
+    }
+
+    /// Ends the connection for its peer at once, although it is closed here later.
+    pub fn hang_up(&self) {
+        // If it cannot be done, the peer has gone already.
+        let _ = match self {
+            Stream::Tcp(s) => s.shutdown(Shutdown::Both),
+            Stream::Unix(s) => s.shutdown(Shutdown::Both),
+        };
     }
 
     /// Writes a last word to a connection that is refused. What does not fit at once is lost.

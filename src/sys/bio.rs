@@ -1,4 +1,4 @@
-//! The background thread: the only other thread of a server.
+//! The background thread: the only other thread that stays.
 //!
 //! *Duty:* three things that may take the kernel or the allocator long: fsync, closing (the last close of an
 //! unlinked file frees its blocks), and dropping large values.

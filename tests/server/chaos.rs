@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::crash::{Dice, Model, number, start};
-use crate::harness::{Client, Folder, Reply, Server, wait_until};
+use crate::harness::{Client, Folder, PATIENCE, Reply, Server, wait_until};
 use crate::proxy::{Mode, Proxy};
 
 /// The master, its two replicas, and the replica of `FIRST`.
@@ -96,7 +96,11 @@ fn keep_waiting(board: &Board, key: &str, token: &mut u64, mut dice: Dice) -> Wa
 
 /// Asks a node that may be stopped, or gone.
 fn glance(board: &Board, node: usize, request: &[&[&str]]) -> Option<Reply> {
-    Client::try_connect(board.ports[node].load(Ordering::SeqCst), GLANCE)?.try_ask(request)
+    ask(board, node, GLANCE, request)
+}
+
+fn ask(board: &Board, node: usize, limit: Duration, request: &[&[&str]]) -> Option<Reply> {
+    Client::try_connect(board.ports[node].load(Ordering::SeqCst), limit)?.try_ask(request)
 }
 
 /// How the master's life ends.
@@ -138,8 +142,9 @@ impl World {
             End::Asked => "save 3600 100000000\nrepl-diskless-sync no\n",
         };
         let master = start(Folder::new(), &format!("{common}{keep}"));
+        let port = master.port;
         let mut world = World {
-            links: (0..4).map(|_| Proxy::to(master.port)).collect(),
+            links: (0..4).map(|_| Proxy::to(0)).collect(),
             nodes: vec![Some(master)],
             configs: vec![format!("{common}{keep}")],
             board: Box::leak(Box::default()),
@@ -150,14 +155,16 @@ impl World {
             faults: BTreeMap::new(),
             excused: [0, 1, 1, 1],
         };
-        world.tell_port(MASTER);
+        world.tell_port(MASTER, port);
         for (node, load) in [(FIRST, "disabled"), (SECOND, "swapdb"), (CHAINED, "on-empty-db")] {
             let link = world.links[node].port;
             world
                 .configs
                 .push(format!("{common}save 3600 100000000\nrepl-diskless-load {load}\nreplicaof 127.0.0.1 {link}\n"));
-            world.nodes.push(Some(start(Folder::new(), &world.configs[node])));
-            world.tell_port(node);
+            let server = start(Folder::new(), &world.configs[node]);
+            let port = server.port;
+            world.nodes.push(Some(server));
+            world.tell_port(node, port);
         }
         world
     }
@@ -166,8 +173,8 @@ impl World {
         self.nodes[node].as_ref().expect("a node is only away while it is started again")
     }
 
-    fn tell_port(&self, node: usize) {
-        let port = self.node(node).port;
+    /// 0: nobody is to look for it, or find somebody else, on the port that it had.
+    fn tell_port(&self, node: usize, port: u16) {
         self.board.ports[node].store(port, Ordering::SeqCst);
         (1..4).filter(|follower| UPSTREAM[*follower] == node).for_each(|follower| self.links[follower].aim(port));
     }
@@ -207,6 +214,7 @@ impl World {
             self.continue_node(node);
         }
         self.stopped[node] = false;
+        self.tell_port(node, 0);
         let server = self.nodes[node].as_mut().unwrap();
         match end {
             End::Killed => {
@@ -220,8 +228,10 @@ impl World {
     /// Starts it again on its files.
     fn begin(&mut self, node: usize) {
         let folder = self.nodes[node].take().unwrap().into_folder();
-        self.nodes[node] = Some(start(folder, &self.configs[node]));
-        self.tell_port(node);
+        let server = start(folder, &self.configs[node]);
+        let port = server.port;
+        self.nodes[node] = Some(server);
+        self.tell_port(node, port);
         self.board.lives[node].fetch_add(1, Ordering::SeqCst);
         // What it kept may be of a time before the stream that its master still has; and its own stream begins anew.
         (1..4).filter(|n| *n == node || UPSTREAM[*n] == node).for_each(|n| self.excused[n] += 1);
@@ -301,9 +311,9 @@ impl World {
         let end = Instant::now() + SETTLE;
         loop {
             let digests: Vec<Option<Reply>> =
-                (0..4).map(|node| glance(self.board, node, &[&["DEBUG", "DIGEST"]])).collect();
+                (0..4).map(|node| ask(self.board, node, PATIENCE, &[&["DEBUG", "DIGEST"]])).collect();
             let up = (1..4).all(|node| {
-                glance(self.board, node, &[&["INFO", "replication"]])
+                ask(self.board, node, PATIENCE, &[&["INFO", "replication"]])
                     .is_some_and(|info| info.text().contains("master_link_status:up"))
             });
             let same = matches!(digests[0], Some(Reply::Status(_))) && digests.iter().all(|d| *d == digests[0]);

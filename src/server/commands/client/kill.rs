@@ -63,8 +63,10 @@ fn kill(srv: &mut Server, call: &mut Call<'_>) -> CmdResult {
 }
 
 impl Server {
-    /// Ends a connection other than the one whose command runs.
+    /// Ends a connection other than the one whose command runs. Its peer hears of it before whoever asked for it does,
+    /// so that what is asked there next shows it.
     pub fn end_client(&mut self, slot: usize) {
+        self.clients[slot].stream.hang_up();
         self.drop_state(slot);
         self.clients.close_asap(slot);
     }
