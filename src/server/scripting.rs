@@ -103,7 +103,7 @@ impl Server {
         let (first, behind) = (3, 3 + keys);
         let given = (args.from(first).take(keys), args.from(behind));
         self.host(*caller, fx, rights, running, reply, |host, reply| {
-            engine.eval(&script.function, &script.id, given, host, reply)
+            engine.eval(script.number, &script.id, given, host, reply)
         })
     }
 
