@@ -129,7 +129,7 @@ impl ScriptEngine {
         match ended {
             Ok((true, value)) => {
                 let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value, 0) {
+                match writer.write(&value) {
                     Ok(()) => Outcome::Answered,
                     Err(error) => failed(error),
                 }

@@ -12,6 +12,7 @@ pub mod cache;
 mod convert;
 mod engine;
 mod lend;
+mod raise;
 mod sandbox;
 
 pub use engine::{Outcome, ScriptEngine};

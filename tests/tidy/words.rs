@@ -18,6 +18,8 @@ pub const UNSAFE: &[&str] = &[
     "src/keyspace/entry.rs",
     // The host of a script's run, where functions that outlive the run find it.
     "src/script/lend.rs",
+    // A function in C, which can raise what mlua cannot.
+    "src/script/raise.rs",
     "src/sys/",
 ];
 
