@@ -16,7 +16,7 @@ use crate::resp::{Proto, ReplyBuf};
 
 /// Instructions between two looks at the time.
 const TICK: u32 = 100_000;
-const STOPPED: &str = "Script killed by user with SCRIPT KILL.";
+const STOPPED: &str = "Script killed by user with SCRIPT KILL...";
 
 pub struct ScriptEngine {
     sandbox: Sandbox,
@@ -125,7 +125,7 @@ impl ScriptEngine {
         match ended {
             Ok((true, value)) => {
                 let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value, 0) {
+                match writer.write(&value) {
                     Ok(()) => Outcome::Answered,
                     Err(error) => failed(error),
                 }
