@@ -41,6 +41,8 @@ pub enum CmdError {
     Fixed(&'static str),
     /// A text made of the request, prefix included.
     Text(Vec<u8>),
+    /// An error that a script passes on: it was counted where it came about.
+    Counted(Vec<u8>),
 }
 
 /// What a user may not do.
@@ -107,7 +109,7 @@ impl CmdError {
             CmdError::MisconfAof(why) => {
                 return Cow::Owned(format!("MISCONF Errors writing to the AOF file: {why}").into_bytes());
             }
-            CmdError::Text(text) => return Cow::Borrowed(text),
+            CmdError::Text(text) | CmdError::Counted(text) => return Cow::Borrowed(text),
         };
         Cow::Borrowed(fixed.as_bytes())
     }

@@ -10,6 +10,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 use super::cache::{digest, write_digest};
 use super::convert::{error_table, to_lua};
 use super::lend::Lent;
+use super::raise::native;
+use super::sandbox::SOURCE;
 use crate::base::{float, num};
 use crate::call::Args;
 use crate::resp::{Argv, Proto, ReplyBuf};
@@ -37,7 +39,9 @@ const RANDOM_MAX: f64 = i32::MAX as f64;
 /// The functions, for `sandbox.lua`.
 pub fn raw(lua: &Lua, version: (&str, u32)) -> mlua::Result<Table> {
     let raw = lua.create_table()?;
+    raw.set("native", lua.create_function(native)?)?;
     raw.set("call", lua.create_function(call)?)?;
+    raw.set("pcall", lua.create_function(|lua, args| call(lua, args).map(|(_, value)| (false, value)))?)?;
     raw.set("error_reply", lua.create_function(|lua, args| single_field(lua, "err", &args))?)?;
     raw.set("status_reply", lua.create_function(|lua, args| single_field(lua, "ok", &args))?)?;
     raw.set("sha1hex", lua.create_function(sha1hex)?)?;
@@ -119,12 +123,12 @@ fn push_double(argv: &mut Argv, value: f64) {
 }
 
 /// What is wrong with the arguments, as an error to raise.
-fn wrong(lua: &Lua, text: &str) -> mlua::Result<(Value, bool)> {
-    Ok((error_table(lua, text.as_bytes(), false)?, true))
+fn wrong(lua: &Lua, text: &str) -> mlua::Result<(bool, Value)> {
+    Ok((true, error_table(lua, text.as_bytes(), false)?))
 }
 
-/// `redis.call` and `redis.pcall`: the reply, and whether it is an error.
-fn call(lua: &Lua, args: MultiValue) -> mlua::Result<(Value, bool)> {
+/// `redis.call` and `redis.pcall`: whether the reply is an error, and the reply.
+fn call(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
     if args.is_empty() {
         return wrong(lua, NO_ARGUMENT);
     }
@@ -142,7 +146,7 @@ fn call(lua: &Lua, args: MultiValue) -> mlua::Result<(Value, bool)> {
     let failed = run.reply.bytes().first() == Some(&b'-');
     let value = to_lua(lua, run.reply.bytes())?;
     run.forget_large();
-    Ok((value, failed))
+    Ok((failed, value))
 }
 
 /// `redis.error_reply` and `redis.status_reply`.
@@ -167,14 +171,14 @@ fn error_text(text: &[u8]) -> Vec<u8> {
     if text.contains(&b' ') { text.to_vec() } else { [b"ERR ".as_slice(), text].concat() }
 }
 
-fn sha1hex(lua: &Lua, args: MultiValue) -> mlua::Result<(Value, bool)> {
+fn sha1hex(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
     if args.len() != 1 {
         return wrong(lua, "ERR wrong number of arguments");
     }
     let mut argv = Argv::new();
     // What is no text counts as an empty one.
     let text = if push_argument(&mut argv, &args[0]) { Args::of(&argv).get(0) } else { b"" };
-    Ok((Value::String(lua.create_string(write_digest(&digest(text)))?), false))
+    Ok((false, Value::String(lua.create_string(write_digest(&digest(text)))?)))
 }
 
 /// A number, or a text that is one.
@@ -186,12 +190,15 @@ fn number(lua: &Lua, value: &Value) -> Option<f64> {
     }
 }
 
-/// An error to raise, or nothing.
-fn refused(lua: &Lua, text: &str) -> mlua::Result<Value> {
-    error_table(lua, text.as_bytes(), false)
+/// An error to raise, or, as of `DONE`, nothing.
+fn refused(lua: &Lua, text: &str) -> mlua::Result<(bool, Option<Value>)> {
+    Ok((true, Some(error_table(lua, text.as_bytes(), false)?)))
 }
 
-fn log(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
+/// All is well, and nothing to return.
+const DONE: (bool, Option<Value>) = (false, None);
+
+fn log(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
     if args.len() < 2 {
         return refused(lua, "ERR redis.log() requires two arguments or more.");
     }
@@ -207,10 +214,10 @@ fn log(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
     }
     let text: Vec<&[u8]> = Args::of(&words).iter().collect();
     with(lua, |run| run.lent.with(|host| host.log(level as u8, &text.join(b" ".as_slice()))))?;
-    Ok(Value::Nil)
+    Ok(DONE)
 }
 
-fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
+fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
     if args.len() != 1 {
         return refused(lua, "ERR redis.setresp() requires one argument.");
     }
@@ -220,10 +227,10 @@ fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
         _ => return refused(lua, "ERR RESP version must be 2 or 3."),
     };
     with(lua, |run| run.proto = proto)?;
-    Ok(Value::Nil)
+    Ok(DONE)
 }
 
-fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
+fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
     if args.len() != 1 {
         return refused(lua, "ERR redis.set_repl() requires two arguments.");
     }
@@ -233,10 +240,10 @@ fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
         return refused(lua, text);
     }
     with(lua, |run| run.lent.with(|host| host.replicate_to(bits & 1 != 0, bits & 2 != 0)))?;
-    Ok(Value::Nil)
+    Ok(DONE)
 }
 
-fn acl_check_cmd(lua: &Lua, args: MultiValue) -> mlua::Result<(Value, bool)> {
+fn acl_check_cmd(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
     if args.is_empty() {
         return wrong(lua, NO_ARGUMENT);
     }
@@ -249,7 +256,7 @@ fn acl_check_cmd(lua: &Lua, args: MultiValue) -> mlua::Result<(Value, bool)> {
         allowed.ok_or("ERR Invalid command passed to redis.acl_check_cmd()")
     })?;
     match answer {
-        Ok(allowed) => Ok((Value::Boolean(allowed), false)),
+        Ok(allowed) => Ok((false, Value::Boolean(allowed))),
         Err(text) => wrong(lua, text),
     }
 }
@@ -275,8 +282,8 @@ pub fn words(error: &mlua::Error) -> String {
     }
 }
 
-/// Where the error came about that is being handled: the source and the line, as 7.0.15 looks for it. Called by the
-/// handler, which is level 1.
+/// Where the error came about that is being handled, as 7.0.15 looks for it: the source and the line of the function that
+/// raised it, or of its caller if it is in C.
 fn place_of_error(lua: &Lua) -> (Option<String>, i64) {
     let look = |level| {
         lua.inspect_stack(level, |frame| {
@@ -285,16 +292,28 @@ fn place_of_error(lua: &Lua) -> (Option<String>, i64) {
             (source.what == "C", source.source.map(|text| text.into_owned()), line)
         })
     };
-    let mut level = 2;
+    let of_sandbox = |frame: &Option<Frame>| matches!(frame, Some((_, Some(source), _)) if source == SOURCE);
+    // The handler asks, which is in the sandbox itself.
+    let mut level = 0;
+    while level < HANDLER_WITHIN && !of_sandbox(&look(level)) {
+        level += 1;
+    }
+    level += 1;
     let mut found = look(level);
     if matches!(found, Some((true, ..))) {
         level += 1;
         found = look(level);
     }
     // The functions of the sandbox stand for functions in C.
-    while matches!(&found, Some((_, Some(source), _)) if source == super::sandbox::SOURCE) {
+    while of_sandbox(&found) {
         level += 1;
         found = look(level);
     }
     found.map_or((None, -1), |(_, source, line)| (source, line))
 }
+
+/// Whether it is in C, the source, the line.
+type Frame = (bool, Option<String>, i64);
+
+/// The handler is one of so many innermost frames.
+const HANDLER_WITHIN: usize = 4;

@@ -6,8 +6,6 @@
 
 use std::collections::HashMap;
 
-use mlua::Function;
-
 use super::ScriptEngine;
 use crate::base::sha1;
 
@@ -62,7 +60,8 @@ impl ScriptFlags {
 pub struct Script {
     /// Its digest as it is written.
     pub id: String,
-    pub function: Function,
+    /// Under which number the engine has it.
+    pub number: usize,
     /// None: it says nothing about itself, and each of its commands is looked at when it is called.
     pub flags: Option<ScriptFlags>,
 }
@@ -97,11 +96,11 @@ impl Cache {
     /// Compiles a script and keeps it. The error is a reply.
     pub fn add(&mut self, engine: &ScriptEngine, digest: Digest, text: &[u8]) -> Result<&Script, Vec<u8>> {
         let (flags, code) = shebang(text)?;
-        let function = engine
+        let number = engine
             .compile(code, "@user_script")
             .map_err(|error| format!("ERR Error compiling script (new function): {error}").into_bytes())?;
         self.bytes += text.len() + OVERHEAD;
-        Ok(self.scripts.entry(digest).or_insert(Script { id: write_digest(&digest), function, flags }))
+        Ok(self.scripts.entry(digest).or_insert(Script { id: write_digest(&digest), number, flags }))
     }
 }
 
@@ -169,6 +168,17 @@ mod tests {
         for bad in ["#!lua", "#!python\n", "#!lua flags=a\n", "#!lua x=1\n"] {
             assert!(shebang(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn any_number_of_scripts_can_be_kept() {
+        let engine = ScriptEngine::new(("7.0.15", 0), 1).unwrap();
+        let mut cache = Cache::default();
+        for i in 0..9_000 {
+            let text = format!("return {i}");
+            cache.add(&engine, digest(text.as_bytes()), text.as_bytes()).unwrap();
+        }
+        assert_eq!(cache.len(), 9_000);
     }
 
     #[test]

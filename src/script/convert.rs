@@ -9,10 +9,11 @@
 use mlua::{Lua, Table, Value};
 
 use crate::base::{float, num};
+use crate::resp::reply::Deferred;
 use crate::resp::{Proto, ReplyBuf};
 
 /// Tables within tables that an answer may have; deeper ones become an error, as by the size of 7.0.15's stack.
-const DEPTH: usize = 7998;
+const DEPTH: usize = 7994;
 
 /// One reply as a Lua value.
 pub fn to_lua(lua: &Lua, bytes: &[u8]) -> mlua::Result<Value> {
@@ -163,8 +164,56 @@ pub struct Writer<'a> {
     pub on_error: &'a mut dyn FnMut(&[u8]),
 }
 
+/// A table whose elements are being written.
+struct Open {
+    elements: Elements,
+    mark: Deferred,
+    count: usize,
+    close: fn(&mut ReplyBuf, Deferred, usize),
+}
+
+enum Elements {
+    /// Up to the first nil.
+    Array(Table),
+    /// Keys and values of a map, or the members of a set.
+    List(std::vec::IntoIter<Value>),
+}
+
+impl Open {
+    fn next(&mut self) -> mlua::Result<Option<Value>> {
+        let next = match &mut self.elements {
+            Elements::Array(table) => Some(table.raw_get(self.count + 1)?).filter(|value: &Value| !value.is_nil()),
+            Elements::List(list) => list.next(),
+        };
+        self.count += usize::from(next.is_some());
+        Ok(next)
+    }
+}
+
 impl Writer<'_> {
-    pub fn write(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+    /// Writes a value with all that is in it. Tables within tables are kept on a heap of our own: a script may nest
+    /// them deeper than our stack is.
+    pub fn write(&mut self, value: &Value) -> mlua::Result<()> {
+        let mut open: Vec<Open> = Vec::new();
+        open.extend(self.begin(value, 0)?);
+        while let Some(last) = open.last_mut() {
+            match last.next()? {
+                Some(value) => {
+                    let depth = open.len();
+                    open.extend(self.begin(&value, depth)?);
+                }
+                None => {
+                    if let Some(Open { mark, count, close, .. }) = open.pop() {
+                        close(self.reply, mark, count);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a value without parts, or opens one with parts.
+    fn begin(&mut self, value: &Value, depth: usize) -> mlua::Result<Option<Open>> {
         match value {
             Value::String(text) => self.reply.bulk(&text.as_bytes()),
             Value::Integer(n) => self.reply.int(*n),
@@ -172,10 +221,10 @@ impl Writer<'_> {
             Value::Boolean(value) if self.proto == Proto::Resp3 => self.reply.boolean(*value),
             Value::Boolean(true) => self.reply.int(1),
             Value::Table(_) if depth >= DEPTH => self.error(b"ERR reached lua stack limit", false),
-            Value::Table(table) => return self.table(table, depth),
+            Value::Table(table) => return self.table(table),
             _ => self.reply.null(),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn error(&mut self, message: &[u8], counted: bool) {
@@ -185,78 +234,56 @@ impl Writer<'_> {
         }
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+    fn table(&mut self, table: &Table) -> mlua::Result<Option<Open>> {
         if let Value::String(message) = table.raw_get("err")? {
             self.error(&message.as_bytes(), is_counted(table));
-            return Ok(());
+            return Ok(None);
         }
         if let Value::String(text) = table.raw_get("ok")? {
             self.reply.status_bytes(&text.as_bytes());
-            return Ok(());
+            return Ok(None);
         }
         match table.raw_get("double")? {
-            Value::Number(value) => return Ok(self.reply.double(value)),
-            Value::Integer(value) => return Ok(self.reply.double(value as f64)),
-            _ => {}
+            Value::Number(value) => self.reply.double(value),
+            Value::Integer(value) => self.reply.double(value as f64),
+            _ => return self.large(table),
         }
+        Ok(None)
+    }
+
+    /// What only RESP3 has words for; an array, else.
+    fn large(&mut self, table: &Table) -> mlua::Result<Option<Open>> {
         if let Value::Table(map) = table.raw_get("map")? {
-            return self.map(&map, depth);
+            let mut list = Vec::new();
+            for pair in map.pairs::<Value, Value>() {
+                let (key, value) = pair?;
+                list.extend([key, value]);
+            }
+            let close = |reply: &mut ReplyBuf, mark, count| reply.close_map(mark, count / 2);
+            return Ok(Some(self.open(Elements::List(list.into_iter()), close)));
         }
         if let Value::Table(set) = table.raw_get("set")? {
-            return self.set(&set, depth);
+            let list = set.pairs::<Value, Value>().map(|pair| Ok(pair?.0)).collect::<mlua::Result<Vec<Value>>>()?;
+            return Ok(Some(self.open(Elements::List(list.into_iter()), ReplyBuf::close_set)));
         }
         if let Value::String(digits) = table.raw_get("big_number")? {
-            let digits: Vec<u8> =
-                digits.as_bytes().iter().map(|b| if b"\r\n".contains(b) { b' ' } else { *b }).collect();
-            return Ok(self.reply.big_number(&digits));
+            let blank = |byte: &u8| if b"\r\n".contains(byte) { b' ' } else { *byte };
+            self.reply.big_number(&digits.as_bytes().iter().map(blank).collect::<Vec<u8>>());
+            return Ok(None);
         }
         if let Value::Table(verbatim) = table.raw_get("verbatim_string")?
             && let Value::String(text) = verbatim.raw_get("string")?
             && let Value::String(format) = verbatim.raw_get("format")?
         {
             let format = format.to_string_lossy();
-            return Ok(self.reply.verbatim(format.get(..3).unwrap_or("txt"), &text.as_bytes()));
+            self.reply.verbatim(format.get(..3).unwrap_or("txt"), &text.as_bytes());
+            return Ok(None);
         }
-        self.array(table, depth)
+        Ok(Some(self.open(Elements::Array(table.clone()), ReplyBuf::close_array)))
     }
 
-    fn array(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
-        let mark = self.reply.defer();
-        let mut len = 0;
-        loop {
-            let value: Value = table.raw_get(len + 1)?;
-            if value.is_nil() {
-                break;
-            }
-            len += 1;
-            self.write(&value, depth + 1)?;
-        }
-        self.reply.close_array(mark, len);
-        Ok(())
-    }
-
-    fn map(&mut self, map: &Table, depth: usize) -> mlua::Result<()> {
-        let mark = self.reply.defer();
-        let mut pairs = 0;
-        for pair in map.pairs::<Value, Value>() {
-            let (key, value) = pair?;
-            self.write(&key, depth + 1)?;
-            self.write(&value, depth + 1)?;
-            pairs += 1;
-        }
-        self.reply.close_map(mark, pairs);
-        Ok(())
-    }
-
-    fn set(&mut self, set: &Table, depth: usize) -> mlua::Result<()> {
-        let mark = self.reply.defer();
-        let mut len = 0;
-        for pair in set.pairs::<Value, Value>() {
-            self.write(&pair?.0, depth + 1)?;
-            len += 1;
-        }
-        self.reply.close_set(mark, len);
-        Ok(())
+    fn open(&mut self, elements: Elements, close: fn(&mut ReplyBuf, Deferred, usize)) -> Open {
+        Open { elements, mark: self.reply.defer(), count: 0, close }
     }
 }
 
@@ -276,7 +303,7 @@ mod tests {
         let mut reply = ReplyBuf::new(proto);
         let mut errors = 0;
         let mut writer = Writer { reply: &mut reply, proto, on_error: &mut |_| errors += 1 };
-        writer.write(&value, 0).unwrap();
+        writer.write(&value).unwrap();
         String::from_utf8(reply.bytes().to_vec()).unwrap()
     }
 

@@ -16,10 +16,12 @@ use crate::resp::{Proto, ReplyBuf};
 
 /// Instructions between two looks at the time.
 const TICK: u32 = 100_000;
-const STOPPED: &str = "Script killed by user with SCRIPT KILL.";
+const STOPPED: &str = "Script killed by user with SCRIPT KILL...";
 
 pub struct ScriptEngine {
     sandbox: Sandbox,
+    /// The compiled scripts, by number: mlua itself can hold some 8,000 values at a time.
+    scripts: Table,
 }
 
 /// How a run ended.
@@ -38,7 +40,9 @@ pub enum Outcome {
 impl ScriptEngine {
     /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number.
     pub fn new(version: (&str, u32), seed: u32) -> mlua::Result<ScriptEngine> {
-        let engine = ScriptEngine { sandbox: sandbox::new(version)? };
+        let sandbox = sandbox::new(version)?;
+        let scripts = sandbox.lua.create_table()?;
+        let engine = ScriptEngine { sandbox, scripts };
         let mut run = Run::default();
         run.seed(seed);
         engine.sandbox.lua.set_app_data(run);
@@ -56,16 +60,18 @@ impl ScriptEngine {
         self.sandbox.lua.used_memory()
     }
 
-    /// Compiles a text; `name` is that of `source` in errors, behind its `@`. What is wrong with it, else.
-    pub fn compile(&self, text: &[u8], name: &str) -> Result<Function, String> {
+    /// Compiles a text and keeps it, under a number; `name` is that of `source` in errors, behind its `@`. What is wrong
+    /// with it, else.
+    pub fn compile(&self, text: &[u8], name: &str) -> Result<usize, String> {
         let chunk = self.sandbox.lua.load(text).set_name(name).set_mode(ChunkMode::Text);
-        chunk.into_function().map_err(|error| api::words(&error))
+        let kept = chunk.into_function().and_then(|script| self.scripts.raw_push(script));
+        kept.map(|()| self.scripts.raw_len()).map_err(|error| api::words(&error))
     }
 
     /// Runs a compiled script, which finds its keys and arguments as globals. `id` names it in errors.
     pub fn eval<'a>(
         &self,
-        script: &Function,
+        script: usize,
         id: &str,
         (keys, args): (impl ExactSizeIterator<Item = &'a [u8]>, impl ExactSizeIterator<Item = &'a [u8]>),
         host: &mut dyn Host,
@@ -78,7 +84,10 @@ impl ScriptEngine {
         if let Err(error) = ready {
             return failed(error);
         }
-        self.lend(id, host, reply, || self.sandbox.run.call(script))
+        match self.scripts.raw_get::<Function>(script) {
+            Ok(script) => self.lend(id, host, reply, || self.sandbox.run.call(&script)),
+            Err(error) => failed(error),
+        }
     }
 
     /// Calls a function that a script left behind with its keys and arguments. `id` names it in errors.
@@ -116,7 +125,7 @@ impl ScriptEngine {
         match ended {
             Ok((true, value)) => {
                 let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value, 0) {
+                match writer.write(&value) {
                     Ok(()) => Outcome::Answered,
                     Err(error) => failed(error),
                 }

@@ -2,6 +2,7 @@
 //!
 //! *Duty:* [`function`] makes one: its errors are plain strings (or any value) with the position of the caller in
 //! front, and the number of its arguments has no limit of ours. [`Given`], the arguments; [`Fail`], the ways to fail.
+//! [`native`] does the like for a function in Lua.
 //! *Does not know:* what the functions do.
 //! *Invariants:* mlua raises an error of a Rust function as userdata, and a Lua function around it would lose the
 //! caller's position when a script tail-calls it; so a C closure stands between (`enter`), which owns nothing that
@@ -249,6 +250,41 @@ unsafe extern "C-unwind" fn enter(state: *mut ffi::lua_State) -> c_int {
         ffi::lua_insert(state, 2);
         ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
         if ffi::lua_toboolean(state, 1) == 0 {
+            ffi::lua_settop(state, 2);
+            ffi::lua_error(state);
+        }
+        ffi::lua_gettop(state) - 1
+    }
+}
+
+/// A function that calls `inner` with its arguments. `inner` returns `false` and the results, `true` and the error to
+/// raise, or a number and a text to raise with the place of the caller before it.
+pub fn native(lua: &Lua, inner: Function) -> Result<Function> {
+    // SAFETY: `inner` is the one value on the stack; the closure takes it and leaves itself, so the stack is one value
+    // high, as `exec_raw` wants it for one result.
+    unsafe { lua.exec_raw(inner, |state| ffi::lua_pushcclosure(state, call_inner, 1)) }
+}
+
+/// The function in C of [`native`].
+///
+/// # Safety
+/// For Lua alone to call, as a closure with one upvalue: the function to call.
+unsafe extern "C-unwind" fn call_inner(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: Lua calls this with its own state and with room for LUA_MINSTACK values. All values here are plain, so
+    // an error of the callee, and `lua_error`, may jump over this frame.
+    unsafe {
+        let arguments = ffi::lua_gettop(state);
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(state, 1);
+        ffi::lua_call(state, arguments, ffi::LUA_MULTRET);
+        if ffi::lua_type(state, 1) == ffi::LUA_TNUMBER {
+            ffi::lua_settop(state, 2);
+            ffi::luaL_where(state, 1);
+            ffi::lua_insert(state, 2);
+            ffi::lua_concat(state, 2);
+            ffi::lua_error(state);
+        }
+        if ffi::lua_toboolean(state, 1) != 0 {
             ffi::lua_settop(state, 2);
             ffi::lua_error(state);
         }

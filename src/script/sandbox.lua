@@ -7,7 +7,7 @@ local getmetatable, setmetatable, rawset, rawget = getmetatable, setmetatable, r
 local next, pairs, pcall, xpcall = next, pairs, pcall, xpcall
 local load, loadstring = load, loadstring
 local byte, floor = string.byte, math.floor
-local message, where = raw.message, raw.where
+local message, where, native = raw.message, raw.where, raw.native
 local G = _G
 
 for _, name in next, {'dofile', 'loadfile', 'print', 'getfenv', 'setfenv', 'newproxy', 'require', 'module', 'package',
@@ -22,103 +22,112 @@ local function refuse()
   error('Attempt to modify a readonly table', 2)
 end
 
-local function protect(t)
-  local proxy = setmetatable({}, {__index = t, __newindex = refuse, __metatable = false})
+local function protect(t, meta)
+  local proxy = setmetatable({}, {__index = t, __newindex = refuse, __metatable = meta or false})
   real[proxy] = t
   return proxy
 end
 
-local function bad_table(name, got)
-  error("bad argument #1 to '" .. name .. "' (table expected, got " .. got .. ')', 3)
+-- What follows is called by a function in C, `native`, which raises what these return: `false` and the results, `true`
+-- and an error, or a number and a text that is raised with the caller's place before it.
+
+local function bad(name, at, wanted, ...)
+  local n = select('#', ...)
+  return 1, 'bad argument #' .. at .. " to '" .. name .. "' (" .. wanted .. ' expected, got '
+    .. (n < at and 'no value' or type((select(at, ...)))) .. ')'
 end
 
-G.next = function(...)
+G.next = native(function(...)
   local t, key = ...
-  if type(t) ~= 'table' then bad_table('next', select('#', ...) == 0 and 'no value' or type(t)) end
-  return next(real[t] or t, key)
-end
+  if type(t) ~= 'table' then return bad('next', 1, 'table', ...) end
+  return false, next(real[t] or t, key)
+end)
 
-G.pairs = function(...)
+G.pairs = native(function(...)
   local t = ...
-  if type(t) ~= 'table' then bad_table('pairs', select('#', ...) == 0 and 'no value' or type(t)) end
+  if type(t) ~= 'table' then return bad('pairs', 1, 'table', ...) end
   local hidden = real[t]
   if hidden then
-    return function(_, key) return next(hidden, key) end, t, nil
+    return false, function(_, key) return next(hidden, key) end, t, nil
   end
-  return next, t, nil
-end
+  return false, next, t, nil
+end)
 
-G.rawget = function(...)
+G.getmetatable = native(function(...)
+  if select('#', ...) == 0 then return 1, "bad argument #1 to 'getmetatable' (value expected)" end
+  return false, getmetatable((...)) or nil
+end)
+
+G.rawget = native(function(...)
   local t, key = ...
-  if type(t) ~= 'table' then bad_table('rawget', select('#', ...) == 0 and 'no value' or type(t)) end
-  return rawget(real[t] or t, key)
-end
+  if type(t) ~= 'table' then return bad('rawget', 1, 'table', ...) end
+  return false, rawget(real[t] or t, key)
+end)
 
-G.rawset = function(...)
+G.rawset = native(function(...)
   local t, key, value = ...
-  if type(t) ~= 'table' then bad_table('rawset', select('#', ...) == 0 and 'no value' or type(t)) end
-  if real[t] then error('Attempt to modify a readonly table', 0) end
-  return rawset(t, key, value)
-end
+  if type(t) ~= 'table' then return bad('rawset', 1, 'table', ...) end
+  if real[t] then return true, 'Attempt to modify a readonly table' end
+  return false, rawset(t, key, value)
+end)
 
-G.setmetatable = function(...)
+G.setmetatable = native(function(...)
   local t, meta = ...
-  if type(t) ~= 'table' then bad_table('setmetatable', select('#', ...) == 0 and 'no value' or type(t)) end
-  if real[t] then error('Attempt to modify a readonly table', 0) end
+  if type(t) ~= 'table' then return bad('setmetatable', 1, 'table', ...) end
+  if real[t] then return true, 'Attempt to modify a readonly table' end
   if select('#', ...) < 2 or meta ~= nil and type(meta) ~= 'table' then
-    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+    return 1, "bad argument #2 to 'setmetatable' (nil or table expected)"
   end
   if getmetatable(t) ~= nil then
     local ok, e = pcall(setmetatable, t, meta)
-    if not ok then error(e, 2) end
-    return t
+    if not ok then return 1, e end
+    return false, t
   end
-  return setmetatable(t, meta)
-end
+  return false, setmetatable(t, meta)
+end)
 
--- Lua 5.1.5 counts the results in an `int` and does not see that it overflows.
+-- Lua 5.1.5 counts the results in an `int`, and does not see that it overflows.
 local unpack = unpack
-G.unpack = function(...)
+local MOST = 7990
+
+G.unpack = native(function(...)
   local t, i, j = ...
-  if type(t) == 'table' then
-    local first, last = tonumber(i or 1), tonumber(j or #t)
-    if first and last and not (last - first < 7990) then error('too many results to unpack', 2) end
-  end
-  return unpack(...)
-end
+  if type(t) ~= 'table' then return bad('unpack', 1, 'table', ...) end
+  local first, last = tonumber(i or 1), tonumber(j or #t)
+  if not first then return bad('unpack', 2, 'number', ...) end
+  if not last then return bad('unpack', 3, 'number', ...) end
+  if not (last - first < MOST) then return 1, 'too many results to unpack' end
+  return false, unpack(t, first, last)
+end)
 
 -- Compiled code can do anything to the machine that runs it, so only text is loaded.
+local BINARY = "attempt to load a binary chunk: unexpected symbol near 'char(27)'"
+
 local function binary(text)
   return byte(text, 1) == 27
 end
 
-G.loadstring = function(...)
+G.loadstring = native(function(...)
   local text, name = ...
   if type(text) == 'number' then text = tostring(text) end
-  if type(text) ~= 'string' then
-    error("bad argument #1 to 'loadstring' (string expected, got "
-      .. (select('#', ...) == 0 and 'no value' or type(text)) .. ')', 2)
-  end
-  if binary(text) then return nil, "attempt to load a binary chunk: unexpected symbol near 'char(27)'" end
-  return loadstring(text, name)
-end
+  if type(text) ~= 'string' then return bad('loadstring', 1, 'string', ...) end
+  if binary(text) then return false, nil, BINARY end
+  return false, loadstring(text, name)
+end)
 
-G.load = function(...)
+G.load = native(function(...)
   local reader, name = ...
-  if type(reader) ~= 'function' then
-    error("bad argument #1 to 'load' (function expected, got "
-      .. (select('#', ...) == 0 and 'no value' or type(reader)) .. ')', 2)
-  end
+  if type(reader) ~= 'function' then return bad('load', 1, 'function', ...) end
   local first = true
-  return load(function()
+  return false, load(function()
     local piece = reader()
     if first and type(piece) == 'string' and piece ~= '' then
       first = false
-      if binary(piece) then error("attempt to load a binary chunk: unexpected symbol near 'char(27)'", 0) end
+      if binary(piece) then error(BINARY, 0) end
     end
     return piece
   end, name)
-end
+end)
 
 -- An error that a function in Rust has raised is a text for scripts.
 local function plain(e)
@@ -137,80 +146,57 @@ local function caught(ok, e, ...)
 end
 
 G.pcall = function(...)
-  if select('#', ...) == 0 then error("bad argument #1 to 'pcall' (value expected)", 2) end
+  if select('#', ...) == 0 then return caught(pcall(nil)) end
   return caught(pcall(...))
 end
 
-G.xpcall = function(...)
+G.xpcall = native(function(...)
   local f, handler = ...
-  if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
-  return xpcall(f, function(e) return handler(plain(e)) end)
-end
+  if select('#', ...) < 2 then return 1, "bad argument #2 to 'xpcall' (value expected)" end
+  return false, xpcall(f, function(e) return handler(plain(e)) end)
+end)
 
 local resume = coroutine.resume
-coroutine.resume = function(...)
-  local function result(ok, e, ...)
-    if ok then return ok, e, ... end
-    return ok, plain(e)
-  end
-  return result(resume(...))
+local function resumed(ok, e, ...)
+  if ok then return ok, e, ... end
+  return ok, plain(e)
 end
+coroutine.resume = function(...) return resumed(resume(...)) end
 
-local function integer(name, at, value)
+local function integer(value)
   local n = tonumber(value)
-  if not n then error("bad argument #" .. at .. " to '" .. name .. "' (number expected, got "
-    .. (value == nil and 'no value' or type(value)) .. ')', 3) end
-  return n < 0 and -floor(-n) or floor(n)
+  return n and (n < 0 and -floor(-n) or floor(n))
 end
 
-math.random = function(...)
-  local low, high = ...
+math.random = native(function(...)
   local r, n = raw.random(), select('#', ...)
-  if n == 0 then return r end
-  if n == 1 then
-    low, high = 1, integer('random', 1, low)
-  elseif n == 2 then
-    low, high = integer('random', 1, low), integer('random', 2, high)
-  else
-    error('wrong number of arguments', 2)
-  end
-  if low > high then error("bad argument #" .. n .. " to 'random' (interval is empty)", 2) end
-  return floor(r * (high - low + 1)) + low
-end
+  if n == 0 then return false, r end
+  if n > 2 then return 1, 'wrong number of arguments' end
+  local low, high = 1, integer((...))
+  if n == 2 then low, high = high, integer((select(2, ...))) end
+  if not low or n == 1 and not high then return bad('random', 1, 'number', ...) end
+  if not high then return bad('random', 2, 'number', ...) end
+  if low > high then return 1, 'bad argument #' .. n .. " to 'random' (interval is empty)" end
+  return false, floor(r * (high - low + 1)) + low
+end)
 
-math.randomseed = function(seed)
-  raw.randomseed(integer('randomseed', 1, seed))
-end
-
-local function checked(f)
-  return function(...)
-    local value, failed = f(...)
-    if failed then error(value, 0) end
-    return value
-  end
-end
-
--- As `checked`, for what returns nothing when all is well.
-local function told(f)
-  return function(...)
-    local failed = f(...)
-    if failed then error(failed, 0) end
-  end
-end
+math.randomseed = native(function(...)
+  local seed = integer((...))
+  if not seed then return bad('randomseed', 1, 'number', ...) end
+  raw.randomseed(seed)
+  return false
+end)
 
 local redis = {
-  call = checked(raw.call),
-  pcall = function(...)
-    local value = raw.call(...)
-    return value
-  end,
-  error_reply = function(...) return raw.error_reply(...) end,
-  status_reply = function(...) return raw.status_reply(...) end,
-  sha1hex = checked(raw.sha1hex),
-  log = told(raw.log),
-  setresp = told(raw.setresp),
-  set_repl = told(raw.set_repl),
-  acl_check_cmd = checked(raw.acl_check_cmd),
+  call = native(raw.call),
+  pcall = native(raw.pcall),
+  error_reply = raw.error_reply,
+  status_reply = raw.status_reply,
+  sha1hex = native(raw.sha1hex),
+  log = native(raw.log),
+  setresp = native(raw.setresp),
+  set_repl = native(raw.set_repl),
+  acl_check_cmd = native(raw.acl_check_cmd),
   replicate_commands = function() return true end,
   breakpoint = function() return false end,
   debug = function() end,
@@ -232,10 +218,11 @@ end
 -- What the metatable of all strings is must not be found either: it would lead to the tables behind.
 getmetatable('').__metatable = protect({__index = G.string})
 
-setmetatable(G, {__index = function(_, name)
+local function missing(_, name)
   error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-end})
-local shown = protect(G)
+end
+setmetatable(G, {__index = missing})
+local shown = protect(G, protect({__index = missing}))
 G._G = shown
 
 -- What went wrong becomes a table, with the place where it did.

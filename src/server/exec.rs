@@ -128,7 +128,9 @@ impl Server {
         let message = error.message();
         reply.truncate(start);
         reply.error(&message);
-        self.stats.count_error(&message);
+        if !matches!(error, CmdError::Counted(_)) {
+            self.stats.count_error(&message);
+        }
     }
 
     /// Runs a command of the append only file: nobody listens, nothing is counted.

@@ -103,7 +103,7 @@ impl Server {
         let (first, behind) = (3, 3 + keys);
         let given = (args.from(first).take(keys), args.from(behind));
         self.host(*caller, fx, rights, running, reply, |host, reply| {
-            engine.eval(&script.function, &script.id, given, host, reply)
+            engine.eval(script.number, &script.id, given, host, reply)
         })
     }
 
@@ -119,14 +119,13 @@ impl Server {
     ) -> CmdResult {
         let start = reply.len();
         match self.host_script(caller, fx, rights, running, |host| run(host, reply)) {
-            Outcome::Answered => Ok(()),
+            Outcome::Answered => match reply.bytes()[start..].strip_prefix(b"-") {
+                // An error is an answer like others, but the command counts as one that failed.
+                Some(line) => Err(CmdError::Counted(line.strip_suffix(b"\r\n").unwrap_or(line).to_vec())),
+                None => Ok(()),
+            },
             Outcome::Failed { message, counted: false } => Err(CmdError::Text(message)),
-            Outcome::Failed { message, counted: true } => {
-                // The command that raised it has been told of, as has the error.
-                reply.truncate(start);
-                reply.error(&message);
-                Ok(())
-            }
+            Outcome::Failed { message, counted: true } => Err(CmdError::Counted(message)),
         }
     }
 
