@@ -60,6 +60,9 @@ mod replica;
 #[path = "server/replication.rs"]
 mod replication;
 
+#[path = "server/scripting.rs"]
+mod scripting;
+
 #[path = "server/runbook_a.rs"]
 mod runbook_a;
 
