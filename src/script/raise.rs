@@ -35,11 +35,11 @@ unsafe extern "C-unwind" fn call_inner(state: *mut ffi::lua_State) -> std::ffi::
             ffi::luaL_where(state, 1);
             ffi::lua_insert(state, 2);
             ffi::lua_concat(state, 2);
-            return ffi::lua_error(state);
+            ffi::lua_error(state);
         }
         if ffi::lua_toboolean(state, 1) != 0 {
             ffi::lua_settop(state, 2);
-            return ffi::lua_error(state);
+            ffi::lua_error(state);
         }
         ffi::lua_gettop(state) - 1
     }
