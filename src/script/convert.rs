@@ -12,8 +12,8 @@ use crate::base::{float, num};
 use crate::resp::reply::Deferred;
 use crate::resp::{Proto, ReplyBuf};
 
-/// Tables within tables that an answer may have; deeper ones become an error, as by the size of 7.0.15's stack.
-const DEPTH: usize = 7994;
+/// Tables within tables that an answer may have; deeper ones become an error: each takes a place on a stack of Lua
+const DEPTH: usize = 3000;
 
 /// One reply as a Lua value.
 pub fn to_lua(lua: &Lua, bytes: &[u8]) -> mlua::Result<Value> {
