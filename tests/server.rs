@@ -78,6 +78,9 @@ mod replica_link;
 #[path = "server/replication.rs"]
 mod replication;
 
+#[path = "server/scripting.rs"]
+mod scripting;
+
 #[path = "server/runbook_a.rs"]
 mod runbook_a;
 

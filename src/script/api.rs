@@ -190,13 +190,10 @@ fn number(lua: &Lua, value: &Value) -> Option<f64> {
     }
 }
 
-/// An error to raise, or, as of `DONE`, nothing.
+/// An error to raise, or nothing.
 fn refused(lua: &Lua, text: &str) -> mlua::Result<(bool, Option<Value>)> {
     Ok((true, Some(error_table(lua, text.as_bytes(), false)?)))
 }
-
-/// All is well, and nothing to return.
-const DONE: (bool, Option<Value>) = (false, None);
 
 fn log(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
     if args.len() < 2 {
@@ -214,7 +211,7 @@ fn log(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
     }
     let text: Vec<&[u8]> = Args::of(&words).iter().collect();
     with(lua, |run| run.lent.with(|host| host.log(level as u8, &text.join(b" ".as_slice()))))?;
-    Ok(DONE)
+    Ok((false, None))
 }
 
 fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
@@ -227,7 +224,7 @@ fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
         _ => return refused(lua, "ERR RESP version must be 2 or 3."),
     };
     with(lua, |run| run.proto = proto)?;
-    Ok(DONE)
+    Ok((false, None))
 }
 
 fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
@@ -240,7 +237,7 @@ fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> 
         return refused(lua, text);
     }
     with(lua, |run| run.lent.with(|host| host.replicate_to(bits & 1 != 0, bits & 2 != 0)))?;
-    Ok(DONE)
+    Ok((false, None))
 }
 
 fn acl_check_cmd(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {

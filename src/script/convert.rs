@@ -12,8 +12,8 @@ use crate::base::{float, num};
 use crate::resp::reply::Deferred;
 use crate::resp::{Proto, ReplyBuf};
 
-/// Tables within tables that an answer may have; deeper ones become an error, as by the size of 7.0.15's stack.
-const DEPTH: usize = 7994;
+/// Tables within tables that an answer may have; deeper ones become an error: each takes a place on a stack of Lua
+const DEPTH: usize = 3000;
 
 /// One reply as a Lua value.
 pub fn to_lua(lua: &Lua, bytes: &[u8]) -> mlua::Result<Value> {
@@ -259,11 +259,14 @@ impl Writer<'_> {
                 let (key, value) = pair?;
                 list.extend([key, value]);
             }
-            let close = |reply: &mut ReplyBuf, mark, count| reply.close_map(mark, count / 2);
+            let close = |reply: &mut ReplyBuf, mark: Deferred, count: usize| reply.close_map(mark, count / 2);
             return Ok(Some(self.open(Elements::List(list.into_iter()), close)));
         }
         if let Value::Table(set) = table.raw_get("set")? {
-            let list = set.pairs::<Value, Value>().map(|pair| Ok(pair?.0)).collect::<mlua::Result<Vec<Value>>>()?;
+            let list = set
+                .pairs::<Value, Value>()
+                .map(|pair| pair.map(|(member, _)| member))
+                .collect::<mlua::Result<Vec<Value>>>()?;
             return Ok(Some(self.open(Elements::List(list.into_iter()), ReplyBuf::close_set)));
         }
         if let Value::String(digits) = table.raw_get("big_number")? {
