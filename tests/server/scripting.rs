@@ -84,7 +84,7 @@ fn scripts_are_known_by_their_digest_until_they_are_flushed() {
     let mut client = server.client();
     let sha = client.ask(&["SCRIPT", "LOAD", "return 7"]).text();
     assert_eq!(sha.len(), 40);
-    assert_eq!(client.ask(&["EVALSHA", &sha.to_uppercase(), "0"]), Reply::Int(7));
+    assert_eq!(client.ask(&["EVALSHA", &sha.to_ascii_uppercase(), "0"]), Reply::Int(7));
     assert_eq!(client.ask(&["SCRIPT", "EXISTS", &sha, "x"]), Reply::Array(vec![Reply::Int(1), Reply::Int(0)]));
     assert_eq!(client.ask(&["SCRIPT", "FLUSH", "ASYNC"]), status("OK"));
     let unknown = error("NOSCRIPT No matching script. Please use EVAL.");

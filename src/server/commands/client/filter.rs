@@ -145,7 +145,7 @@ impl<'a> Test<'a> {
                 let has = list::flag_letters(client);
                 letters.iter().all(|letter| has.as_bytes().contains(letter))
             }
-            Test::Db(db) => client.db.0 as u32 == *db,
+            Test::Db(db) => client.db.0 == *db,
         }
     }
 }
