@@ -124,12 +124,15 @@ fn wheel(large: usize) {
     });
 }
 
+/// Runs with this many elements.
+type Bench = fn(usize);
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let whole = args.iter().any(|arg| arg == "--bench");
     let wanted = args.iter().find(|arg| !arg.starts_with("--")).map_or("", String::as_str);
     let large = if whole { 2_000_000 } else { 2_000 };
-    let all: [(&str, fn(usize)); 6] = [
+    let all: [(&str, Bench); 6] = [
         ("dict", dict),
         ("intset", intset),
         ("packs", packs),
