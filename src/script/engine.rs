@@ -38,9 +38,10 @@ pub enum Outcome {
 }
 
 impl ScriptEngine {
-    /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number.
-    pub fn new(version: (&str, u32), seed: u32) -> mlua::Result<ScriptEngine> {
-        let sandbox = sandbox::new(version)?;
+    /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number. `deprecated`: they find `getfenv`,
+    /// `setfenv` and `newproxy` too, with which they can get at one another.
+    pub fn new(version: (&str, u32), seed: u32, deprecated: bool) -> mlua::Result<ScriptEngine> {
+        let sandbox = sandbox::new(version, deprecated)?;
         let scripts = sandbox.lua.create_table()?;
         let engine = ScriptEngine { sandbox, scripts };
         let mut run = Run::default();
@@ -125,7 +126,7 @@ impl ScriptEngine {
         match ended {
             Ok((true, value)) => {
                 let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value) {
+                match writer.write(&self.sandbox.lua, &value) {
                     Ok(()) => Outcome::Answered,
                     Err(error) => failed(error),
                 }
@@ -192,12 +193,12 @@ fn watch(lua: &Lua, count: u32) -> mlua::Result<()> {
 }
 
 fn tick(lua: &Lua) -> mlua::Result<VmState> {
-    let go_on = match lua.app_data_mut::<Run>() {
-        Some(mut run) => {
+    let go_on = match lua.try_app_data_mut::<Run>() {
+        Ok(Some(mut run)) => {
             run.stopped = run.stopped || run.lent.with(|host| host.on_tick()) == Some(Verdict::Stop);
             !run.stopped
         }
-        None => true,
+        _ => true,
     };
     if go_on {
         return Ok(VmState::Continue);

@@ -32,14 +32,14 @@ pub struct Sandbox {
     pub protect: Function,
 }
 
-pub fn new(version: (&str, u32)) -> mlua::Result<Sandbox> {
+pub fn new(version: (&str, u32), deprecated: bool) -> mlua::Result<Sandbox> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
     let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
     let globals = lua.globals();
     let raw = api::raw(&lua, version)?;
     let setup = lua.load(include_str!("sandbox.lua")).set_name(SOURCE);
     let (shown, run, run_with, redis, protect): (Table, Function, Function, Table, Function) =
-        setup.call((raw, libs(&lua)?))?;
+        setup.call((raw, libs(&lua)?, deprecated))?;
     lua.set_globals(shown)?;
     Ok(Sandbox { lua, globals, run, run_with, redis, protect })
 }
