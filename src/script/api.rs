@@ -26,6 +26,8 @@ pub struct Run {
     pub stopped: bool,
     /// State of `math.random`: 48 bits.
     pub random: u64,
+    /// Runs since the last step of the collector.
+    pub since_collected: u32,
     argv: Argv,
     reply: ReplyBuf,
 }
@@ -345,8 +347,7 @@ fn place_of_error(lua: &Lua) -> (Option<String>, i64) {
     while level < HANDLER_WITHIN && !of_sandbox(&look(level)) {
         level += 1;
     }
-    // Between it and what failed stands a frame of C that mlua puts around handlers.
-    level += 2;
+    level += 1;
     let mut found = look(level);
     if matches!(found, Some((true, ..))) {
         level += 1;

@@ -16,6 +16,9 @@ use crate::resp::{Proto, ReplyBuf};
 
 /// Instructions between two looks at the time.
 const TICK: u32 = 100_000;
+/// Runs between two steps of the collector, and the size of a step.
+const RUNS_TO_COLLECT: u32 = 50;
+const COLLECT_KB: i32 = 50;
 const STOPPED: &str = "Script killed by user with SCRIPT KILL...";
 
 pub struct ScriptEngine {
@@ -165,13 +168,31 @@ impl ScriptEngine {
         };
         if let Some(mut run) = lua.app_data_mut::<Run>() {
             (run.proto, run.stopped) = (Proto::Resp2, false);
+            run.since_collected += 1;
         }
         let ended = Lent::lend(host, put, run);
+        self.collect();
         let (proto, stopped) = lua.app_data_ref::<Run>().map_or((Proto::Resp2, false), |run| (run.proto, run.stopped));
         if stopped && let Err(error) = watch(lua, TICK) {
             return (Err(error), proto, stopped);
         }
         (ended, proto, stopped)
+    }
+}
+
+impl ScriptEngine {
+    /// Frees a little of what runs have left, after many of them: short ones alone would let Lua wait for long.
+    fn collect(&self) {
+        let lua = &self.sandbox.lua;
+        let due = lua.app_data_mut::<Run>().is_some_and(|mut run| {
+            let due = run.since_collected >= RUNS_TO_COLLECT;
+            run.since_collected = if due { 0 } else { run.since_collected };
+            due
+        });
+        if due {
+            // It fails only if a finalizer does, which is not for the run that has ended.
+            let _ = lua.gc_step_kbytes(COLLECT_KB);
+        }
     }
 }
 

@@ -102,6 +102,7 @@ impl Server {
         let running = Running::new(Kind::Script, &script.id);
         let (first, behind) = (3, 3 + keys);
         let given = (args.from(first).take(keys), args.from(behind));
+        self.declare_keys(caller.client, args.from(first).take(keys));
         self.host(*caller, fx, rights, running, reply, |host, reply| {
             engine.eval(script.number, &script.id, given, host, reply)
         })
