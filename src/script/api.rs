@@ -5,12 +5,12 @@
 //! a function here but for want of memory, as a script would see it as an object and not as a text.
 //! *Counterpart in C Redis:* `luaRedisGenericCommand` and the other functions of `luaRegisterRedisAPI`.
 
-use mlua::{Lua, MultiValue, Table, Value};
+use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::cache::{digest, write_digest};
 use super::convert::{error_table, to_lua};
 use super::lend::Lent;
-use super::raise::native;
+use super::raise::{native, unpack};
 use super::sandbox::SOURCE;
 use crate::base::{float, num};
 use crate::call::Args;
@@ -26,6 +26,8 @@ pub struct Run {
     pub stopped: bool,
     /// State of `math.random`: 48 bits.
     pub random: u64,
+    /// Runs since the last step of the collector.
+    pub since_collected: u32,
     argv: Argv,
     reply: ReplyBuf,
 }
@@ -36,19 +38,68 @@ const NO_ARGUMENT: &str = "ERR Please specify at least one argument for this red
 const NO_HOST: &str = "ERR redis.call/pcall can only be called inside a script invocation";
 const RANDOM_MAX: f64 = i32::MAX as f64;
 
+/// What a script handed over. A value that Rust holds takes one of some 8,000 places: many arguments stay in a table.
+enum Given {
+    Few(MultiValue),
+    /// The table, and how many there are.
+    Many(Table, usize),
+}
+
+impl Given {
+    fn len(&self) -> usize {
+        match self {
+            Given::Few(values) => values.len(),
+            Given::Many(_, len) => *len,
+        }
+    }
+
+    /// Nil when there is none.
+    fn get(&self, at: usize) -> mlua::Result<Value> {
+        match self {
+            Given::Few(values) => Ok(values.get(at).cloned().unwrap_or(Value::Nil)),
+            Given::Many(table, _) => table.raw_get(at + 1),
+        }
+    }
+
+    /// Pushes the arguments from `from` on. `false`: one of them is neither a string nor a number, and left out.
+    fn push_to(&self, argv: &mut Argv, from: usize) -> mlua::Result<bool> {
+        let mut all = true;
+        match self {
+            Given::Few(values) => values.iter().skip(from).for_each(|value| all &= push_argument(argv, value)),
+            Given::Many(table, len) => {
+                for at in from..*len {
+                    all &= push_argument(argv, &table.raw_get(at + 1)?);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// A function: whether what it returns is an error to raise, and the value.
+type Body = fn(&Lua, &Given) -> mlua::Result<(bool, Value)>;
+
 /// The functions, for `sandbox.lua`.
 pub fn raw(lua: &Lua, version: (&str, u32)) -> mlua::Result<Table> {
     let raw = lua.create_table()?;
-    raw.set("native", lua.create_function(native)?)?;
-    raw.set("call", lua.create_function(call)?)?;
-    raw.set("pcall", lua.create_function(|lua, args| call(lua, args).map(|(_, value)| (false, value)))?)?;
-    raw.set("error_reply", lua.create_function(|lua, args| single_field(lua, "err", &args))?)?;
-    raw.set("status_reply", lua.create_function(|lua, args| single_field(lua, "ok", &args))?)?;
-    raw.set("sha1hex", lua.create_function(sha1hex)?)?;
-    raw.set("log", lua.create_function(log)?)?;
-    raw.set("setresp", lua.create_function(setresp)?)?;
-    raw.set("set_repl", lua.create_function(set_repl)?)?;
-    raw.set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
+    raw.set("native", lua.create_function(|lua, inner: Function| native(lua, (inner, None)))?)?;
+    raw.set("unpack", unpack(lua)?)?;
+    let shown: [(&str, Body); 9] = [
+        ("call", call),
+        ("pcall", |lua, args| call(lua, args).map(|(_, value)| (false, value))),
+        ("error_reply", |lua, args| single_field(lua, "err", args)),
+        ("status_reply", |lua, args| single_field(lua, "ok", args)),
+        ("sha1hex", sha1hex),
+        ("log", log),
+        ("setresp", setresp),
+        ("set_repl", set_repl),
+        ("acl_check_cmd", acl_check_cmd),
+    ];
+    for (name, body) in shown {
+        let few = lua.create_function(move |lua, args: MultiValue| body(lua, &Given::Few(args)))?;
+        let many = lua.create_function(move |lua, (table, len)| body(lua, &Given::Many(table, len)))?;
+        raw.set(name, native(lua, (few, Some(many)))?)?;
+    }
     raw.set("random", lua.create_function(|lua, ()| with(lua, |run| run.next_random()))?)?;
     raw.set("randomseed", lua.create_function(|lua, seed: f64| with(lua, |run| run.seed(seed as i64 as i32 as u32)))?)?;
     raw.set("message", lua.create_function(|_, error: Value| Ok(message(&error)))?)?;
@@ -71,7 +122,11 @@ fn constants(lua: &Lua, (version, number): (&str, u32)) -> mlua::Result<Table> {
 }
 
 fn with<R>(lua: &Lua, f: impl FnOnce(&mut Run) -> R) -> mlua::Result<R> {
-    let mut run = lua.app_data_mut::<Run>().ok_or_else(|| mlua::Error::runtime("a Lua state without its run"))?;
+    let mut run = lua
+        .try_app_data_mut::<Run>()
+        .ok()
+        .flatten()
+        .ok_or_else(|| mlua::Error::runtime("a Lua state without its run"))?;
     Ok(f(&mut run))
 }
 
@@ -88,9 +143,9 @@ impl Run {
     }
 
     /// Takes a command's arguments. `false`: one of them is neither a string nor a number.
-    fn take(&mut self, args: &MultiValue) -> bool {
+    fn take(&mut self, args: &Given) -> mlua::Result<bool> {
         self.argv.clear();
-        args.iter().all(|arg| push_argument(&mut self.argv, arg))
+        args.push_to(&mut self.argv, 0)
     }
 
     fn forget_large(&mut self) {
@@ -128,13 +183,17 @@ fn wrong(lua: &Lua, text: &str) -> mlua::Result<(bool, Value)> {
 }
 
 /// `redis.call` and `redis.pcall`: whether the reply is an error, and the reply.
-fn call(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
-    if args.is_empty() {
+fn call(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
+    if args.len() == 0 {
         return wrong(lua, NO_ARGUMENT);
     }
-    let mut run = lua.app_data_mut::<Run>().ok_or_else(|| mlua::Error::runtime("a Lua state without its run"))?;
+    let mut run = lua
+        .try_app_data_mut::<Run>()
+        .ok()
+        .flatten()
+        .ok_or_else(|| mlua::Error::runtime("a Lua state without its run"))?;
     let run = &mut *run;
-    if !run.take(&args) {
+    if !run.take(args)? {
         return wrong(lua, "ERR Lua redis lib command arguments must be strings or integers");
     }
     run.reply.truncate(0);
@@ -150,17 +209,17 @@ fn call(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
 }
 
 /// `redis.error_reply` and `redis.status_reply`.
-fn single_field(lua: &Lua, field: &str, args: &MultiValue) -> mlua::Result<Value> {
-    let text = match (args.len(), args.front()) {
-        (1, Some(Value::String(text))) => text,
-        _ => return error_table(lua, b"ERR wrong number or type of arguments", false),
+fn single_field(lua: &Lua, field: &str, args: &Given) -> mlua::Result<(bool, Value)> {
+    let text = match (args.len(), args.get(0)?) {
+        (1, Value::String(text)) => text,
+        _ => return Ok((false, error_table(lua, b"ERR wrong number or type of arguments", false)?)),
     };
     if field == "err" {
-        return error_table(lua, &error_text(&text.as_bytes()), false);
+        return Ok((false, error_table(lua, &error_text(&text.as_bytes()), false)?));
     }
     let table = lua.create_table_with_capacity(0, 1)?;
     table.raw_set(field, text)?;
-    Ok(Value::Table(table))
+    Ok((false, Value::Table(table)))
 }
 
 /// An error without its dash and line end, and with `ERR` in front if it is one word.
@@ -171,13 +230,13 @@ fn error_text(text: &[u8]) -> Vec<u8> {
     if text.contains(&b' ') { text.to_vec() } else { [b"ERR ".as_slice(), text].concat() }
 }
 
-fn sha1hex(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
+fn sha1hex(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
     if args.len() != 1 {
         return wrong(lua, "ERR wrong number of arguments");
     }
     let mut argv = Argv::new();
     // What is no text counts as an empty one.
-    let text = if push_argument(&mut argv, &args[0]) { Args::of(&argv).get(0) } else { b"" };
+    let text = if push_argument(&mut argv, &args.get(0)?) { Args::of(&argv).get(0) } else { b"" };
     Ok((false, Value::String(lua.create_string(write_digest(&digest(text)))?)))
 }
 
@@ -190,69 +249,62 @@ fn number(lua: &Lua, value: &Value) -> Option<f64> {
     }
 }
 
-/// An error to raise, or nothing.
-fn refused(lua: &Lua, text: &str) -> mlua::Result<(bool, Option<Value>)> {
-    Ok((true, Some(error_table(lua, text.as_bytes(), false)?)))
-}
-
-fn log(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
+fn log(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
     if args.len() < 2 {
-        return refused(lua, "ERR redis.log() requires two arguments or more.");
+        return wrong(lua, "ERR redis.log() requires two arguments or more.");
     }
-    let Some(level) = number(lua, &args[0]) else {
-        return refused(lua, "ERR First argument must be a number (log level).");
+    let Some(level) = number(lua, &args.get(0)?) else {
+        return wrong(lua, "ERR First argument must be a number (log level).");
     };
     if !(0.0..4.0).contains(&level) {
-        return refused(lua, "ERR Invalid debug level.");
+        return wrong(lua, "ERR Invalid debug level.");
     }
     let mut words = Argv::new();
-    for word in args.iter().skip(1) {
-        push_argument(&mut words, word);
-    }
+    args.push_to(&mut words, 1)?;
     let text: Vec<&[u8]> = Args::of(&words).iter().collect();
     with(lua, |run| run.lent.with(|host| host.log(level as u8, &text.join(b" ".as_slice()))))?;
-    Ok((false, None))
+    Ok((false, Value::Nil))
 }
 
-fn setresp(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
+fn setresp(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
     if args.len() != 1 {
-        return refused(lua, "ERR redis.setresp() requires one argument.");
+        return wrong(lua, "ERR redis.setresp() requires one argument.");
     }
-    let proto = match number(lua, &args[0]) {
+    let proto = match number(lua, &args.get(0)?) {
         Some(2.0) => Proto::Resp2,
         Some(3.0) => Proto::Resp3,
-        _ => return refused(lua, "ERR RESP version must be 2 or 3."),
+        _ => return wrong(lua, "ERR RESP version must be 2 or 3."),
     };
     with(lua, |run| run.proto = proto)?;
-    Ok((false, None))
+    Ok((false, Value::Nil))
 }
 
-fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Option<Value>)> {
+fn set_repl(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
     if args.len() != 1 {
-        return refused(lua, "ERR redis.set_repl() requires two arguments.");
+        return wrong(lua, "ERR redis.set_repl() requires two arguments.");
     }
-    let bits = number(lua, &args[0]).unwrap_or_default() as i64;
+    let bits = number(lua, &args.get(0)?).unwrap_or_default() as i64;
     if !(0..4).contains(&bits) {
         let text = "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
-        return refused(lua, text);
+        return wrong(lua, text);
     }
     with(lua, |run| run.lent.with(|host| host.replicate_to(bits & 1 != 0, bits & 2 != 0)))?;
-    Ok((false, None))
+    Ok((false, Value::Nil))
 }
 
-fn acl_check_cmd(lua: &Lua, args: MultiValue) -> mlua::Result<(bool, Value)> {
-    if args.is_empty() {
+fn acl_check_cmd(lua: &Lua, args: &Given) -> mlua::Result<(bool, Value)> {
+    if args.len() == 0 {
         return wrong(lua, NO_ARGUMENT);
     }
-    let answer = with(lua, |run| {
-        if !run.take(&args) {
-            return Err("ERR redis.acl_check_cmd() require string or integer arguments");
+    let answer: mlua::Result<Result<bool, &str>> = with(lua, |run| {
+        if !run.take(args)? {
+            return Ok(Err("ERR redis.acl_check_cmd() require string or integer arguments"));
         }
         let argv = &run.argv;
-        let allowed = run.lent.with(|host| host.allows(Args::of(argv))).ok_or(NO_HOST)?;
-        allowed.ok_or("ERR Invalid command passed to redis.acl_check_cmd()")
+        let allowed = run.lent.with(|host| host.allows(Args::of(argv))).ok_or(NO_HOST);
+        Ok(allowed.and_then(|allowed| allowed.ok_or("ERR Invalid command passed to redis.acl_check_cmd()")))
     })?;
-    match answer {
+    match answer? {
         Ok(allowed) => Ok((false, Value::Boolean(allowed))),
         Err(text) => wrong(lua, text),
     }

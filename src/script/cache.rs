@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn any_number_of_scripts_can_be_kept() {
-        let engine = ScriptEngine::new(("7.0.15", 0), 1).unwrap();
+        let engine = ScriptEngine::new(("7.0.15", 0), 1, false).unwrap();
         let mut cache = Cache::default();
         for i in 0..9_000 {
             let text = format!("return {i}");

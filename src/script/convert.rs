@@ -8,12 +8,17 @@
 
 use mlua::{Lua, Table, Value};
 
+use super::raise::next;
 use crate::base::{float, num};
 use crate::resp::reply::Deferred;
 use crate::resp::{Proto, ReplyBuf};
 
-/// Tables within tables that an answer may have; deeper ones become an error: each takes a place on a stack of Lua
-const DEPTH: usize = 3000;
+/// What 7.0.15 can have on the stack of Lua while it writes an answer; what lies deeper becomes an error.
+const STACK: usize = 8000;
+/// What it wants free there for each value.
+const FREE: usize = 4;
+/// What is there before the answer.
+const USED: usize = 2;
 
 /// One reply as a Lua value.
 pub fn to_lua(lua: &Lua, bytes: &[u8]) -> mlua::Result<Value> {
@@ -164,64 +169,132 @@ pub struct Writer<'a> {
     pub on_error: &'a mut dyn FnMut(&[u8]),
 }
 
-/// A table whose elements are being written.
+/// A table whose elements are being written. Of those around it, Lua keeps the values: Rust can hold some 8,000 only.
 struct Open {
-    elements: Elements,
-    mark: Deferred,
-    count: usize,
-    close: fn(&mut ReplyBuf, Deferred, usize),
+    table: Table,
+    /// Where in a map or set it is.
+    key: Value,
+    /// The value of that key in a map, which is to be written next.
+    value: Option<Value>,
+    plan: Plan,
 }
 
-enum Elements {
+/// What there is about such a table outside Lua.
+struct Plan {
+    kind: Kind,
+    mark: Deferred,
+    count: usize,
+    /// Its depth on Lua's stack in 7.0.15.
+    used: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
     /// Up to the first nil.
-    Array(Table),
-    /// Keys and values of a map, or the members of a set.
-    List(std::vec::IntoIter<Value>),
+    Array,
+    Map,
+    Set,
 }
 
 impl Open {
-    fn next(&mut self) -> mlua::Result<Option<Value>> {
-        let next = match &mut self.elements {
-            Elements::Array(table) => Some(table.raw_get(self.count + 1)?).filter(|value: &Value| !value.is_nil()),
-            Elements::List(list) => list.next(),
+    /// The next element, and what 7.0.15 has on Lua's stack below it beside the table.
+    fn next(&mut self, lua: &Lua) -> mlua::Result<Option<(Value, usize)>> {
+        if let Some(value) = self.value.take() {
+            return Ok(Some((value, 3)));
+        }
+        let found = match self.plan.kind {
+            Kind::Array => {
+                let value: Value = self.table.raw_get(self.plan.count + 1)?;
+                Some((value, 1)).filter(|(value, _)| !value.is_nil())
+            }
+            kind => next(lua, &self.table, &self.key)?.map(|(key, value)| {
+                self.value = (kind == Kind::Map).then_some(value);
+                self.key = key.clone();
+                (key, if kind == Kind::Map { 4 } else { 3 })
+            }),
         };
-        self.count += usize::from(next.is_some());
-        Ok(next)
+        self.plan.count += usize::from(found.is_some());
+        Ok(found)
+    }
+}
+
+/// The tables around the one that is being written.
+struct Around {
+    plans: Vec<Plan>,
+    /// Three values for each. There when the first is.
+    values: Option<Table>,
+}
+
+impl Around {
+    fn push(&mut self, lua: &Lua, open: Open) -> mlua::Result<()> {
+        let values = match &self.values {
+            Some(values) => values,
+            None => self.values.insert(lua.create_table()?),
+        };
+        let at = 3 * self.plans.len();
+        values.raw_set(at + 1, open.table)?;
+        if open.plan.kind != Kind::Array {
+            values.raw_set(at + 2, open.key)?;
+            values.raw_set(at + 3, open.value)?;
+        }
+        self.plans.push(open.plan);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> mlua::Result<Option<Open>> {
+        let (Some(plan), Some(values)) = (self.plans.pop(), &self.values) else { return Ok(None) };
+        let at = 3 * self.plans.len();
+        let table = values.raw_get(at + 1)?;
+        let (key, value) = match plan.kind {
+            Kind::Array => (Value::Nil, None),
+            _ => (values.raw_get(at + 2)?, values.raw_get::<Option<Value>>(at + 3)?),
+        };
+        Ok(Some(Open { table, key, value, plan }))
     }
 }
 
 impl Writer<'_> {
     /// Writes a value with all that is in it. Tables within tables are kept on a heap of our own: a script may nest
     /// them deeper than our stack is.
-    pub fn write(&mut self, value: &Value) -> mlua::Result<()> {
-        let mut open: Vec<Open> = Vec::new();
-        open.extend(self.begin(value, 0)?);
-        while let Some(last) = open.last_mut() {
-            match last.next()? {
-                Some(value) => {
-                    let depth = open.len();
-                    open.extend(self.begin(&value, depth)?);
+    pub fn write(&mut self, lua: &Lua, value: &Value) -> mlua::Result<()> {
+        let Some(mut open) = self.begin(value, USED)? else { return Ok(()) };
+        let mut around = Around { plans: Vec::new(), values: None };
+        loop {
+            match open.next(lua)? {
+                Some((value, below)) => {
+                    if let Some(inner) = self.begin(&value, open.plan.used + below)? {
+                        around.push(lua, std::mem::replace(&mut open, inner))?;
+                    }
                 }
                 None => {
-                    if let Some(Open { mark, count, close, .. }) = open.pop() {
-                        close(self.reply, mark, count);
+                    self.close(open.plan);
+                    match around.pop()? {
+                        Some(outer) => open = outer,
+                        None => return Ok(()),
                     }
                 }
             }
         }
-        Ok(())
+    }
+
+    fn close(&mut self, Plan { kind, mark, count, .. }: Plan) {
+        match kind {
+            Kind::Array => self.reply.close_array(mark, count),
+            Kind::Map => self.reply.close_map(mark, count),
+            Kind::Set => self.reply.close_set(mark, count),
+        }
     }
 
     /// Writes a value without parts, or opens one with parts.
-    fn begin(&mut self, value: &Value, depth: usize) -> mlua::Result<Option<Open>> {
+    fn begin(&mut self, value: &Value, used: usize) -> mlua::Result<Option<Open>> {
         match value {
+            _ if used + FREE > STACK => self.error(b"ERR reached lua stack limit", false),
             Value::String(text) => self.reply.bulk(&text.as_bytes()),
             Value::Integer(n) => self.reply.int(*n),
             Value::Number(n) => self.reply.int(truncated(*n)),
             Value::Boolean(value) if self.proto == Proto::Resp3 => self.reply.boolean(*value),
             Value::Boolean(true) => self.reply.int(1),
-            Value::Table(_) if depth >= DEPTH => self.error(b"ERR reached lua stack limit", false),
-            Value::Table(table) => return self.table(table),
+            Value::Table(table) => return self.table(table, used),
             _ => self.reply.null(),
         }
         Ok(None)
@@ -234,7 +307,7 @@ impl Writer<'_> {
         }
     }
 
-    fn table(&mut self, table: &Table) -> mlua::Result<Option<Open>> {
+    fn table(&mut self, table: &Table, used: usize) -> mlua::Result<Option<Open>> {
         if let Value::String(message) = table.raw_get("err")? {
             self.error(&message.as_bytes(), is_counted(table));
             return Ok(None);
@@ -246,28 +319,18 @@ impl Writer<'_> {
         match table.raw_get("double")? {
             Value::Number(value) => self.reply.double(value),
             Value::Integer(value) => self.reply.double(value as f64),
-            _ => return self.large(table),
+            _ => return self.large(table, used),
         }
         Ok(None)
     }
 
     /// What only RESP3 has words for; an array, else.
-    fn large(&mut self, table: &Table) -> mlua::Result<Option<Open>> {
+    fn large(&mut self, table: &Table, used: usize) -> mlua::Result<Option<Open>> {
         if let Value::Table(map) = table.raw_get("map")? {
-            let mut list = Vec::new();
-            for pair in map.pairs::<Value, Value>() {
-                let (key, value) = pair?;
-                list.extend([key, value]);
-            }
-            let close = |reply: &mut ReplyBuf, mark: Deferred, count: usize| reply.close_map(mark, count / 2);
-            return Ok(Some(self.open(Elements::List(list.into_iter()), close)));
+            return Ok(Some(self.open(map, Kind::Map, used)));
         }
         if let Value::Table(set) = table.raw_get("set")? {
-            let list = set
-                .pairs::<Value, Value>()
-                .map(|pair| pair.map(|(member, _)| member))
-                .collect::<mlua::Result<Vec<Value>>>()?;
-            return Ok(Some(self.open(Elements::List(list.into_iter()), ReplyBuf::close_set)));
+            return Ok(Some(self.open(set, Kind::Set, used)));
         }
         if let Value::String(digits) = table.raw_get("big_number")? {
             let blank = |byte: &u8| if b"\r\n".contains(byte) { b' ' } else { *byte };
@@ -282,11 +345,12 @@ impl Writer<'_> {
             self.reply.verbatim(format.get(..3).unwrap_or("txt"), &text.as_bytes());
             return Ok(None);
         }
-        Ok(Some(self.open(Elements::Array(table.clone()), ReplyBuf::close_array)))
+        Ok(Some(self.open(table.clone(), Kind::Array, used)))
     }
 
-    fn open(&mut self, elements: Elements, close: fn(&mut ReplyBuf, Deferred, usize)) -> Open {
-        Open { elements, mark: self.reply.defer(), count: 0, close }
+    fn open(&mut self, table: Table, kind: Kind, used: usize) -> Open {
+        let plan = Plan { kind, mark: self.reply.defer(), count: 0, used };
+        Open { table, key: Value::Nil, value: None, plan }
     }
 }
 
@@ -306,7 +370,7 @@ mod tests {
         let mut reply = ReplyBuf::new(proto);
         let mut errors = 0;
         let mut writer = Writer { reply: &mut reply, proto, on_error: &mut |_| errors += 1 };
-        writer.write(&value).unwrap();
+        writer.write(&lua, &value).unwrap();
         String::from_utf8(reply.bytes().to_vec()).unwrap()
     }
 

@@ -16,6 +16,9 @@ use crate::resp::{Proto, ReplyBuf};
 
 /// Instructions between two looks at the time.
 const TICK: u32 = 100_000;
+/// Runs between two steps of the collector, and the size of a step.
+const RUNS_TO_COLLECT: u32 = 50;
+const COLLECT_KB: i32 = 50;
 const STOPPED: &str = "Script killed by user with SCRIPT KILL...";
 
 pub struct ScriptEngine {
@@ -38,9 +41,10 @@ pub enum Outcome {
 }
 
 impl ScriptEngine {
-    /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number.
-    pub fn new(version: (&str, u32), seed: u32) -> mlua::Result<ScriptEngine> {
-        let sandbox = sandbox::new(version)?;
+    /// `version`: what scripts find as `redis.REDIS_VERSION`, and as a number. `deprecated`: they find `getfenv`,
+    /// `setfenv` and `newproxy` too, with which they can get at one another.
+    pub fn new(version: (&str, u32), seed: u32, deprecated: bool) -> mlua::Result<ScriptEngine> {
+        let sandbox = sandbox::new(version, deprecated)?;
         let scripts = sandbox.lua.create_table()?;
         let engine = ScriptEngine { sandbox, scripts };
         let mut run = Run::default();
@@ -125,7 +129,7 @@ impl ScriptEngine {
         match ended {
             Ok((true, value)) => {
                 let mut writer = Writer { reply, proto, on_error: &mut |message| host.note_error(message) };
-                match writer.write(&value) {
+                match writer.write(&self.sandbox.lua, &value) {
                     Ok(()) => Outcome::Answered,
                     Err(error) => failed(error),
                 }
@@ -164,13 +168,31 @@ impl ScriptEngine {
         };
         if let Some(mut run) = lua.app_data_mut::<Run>() {
             (run.proto, run.stopped) = (Proto::Resp2, false);
+            run.since_collected += 1;
         }
         let ended = Lent::lend(host, put, run);
+        self.collect();
         let (proto, stopped) = lua.app_data_ref::<Run>().map_or((Proto::Resp2, false), |run| (run.proto, run.stopped));
         if stopped && let Err(error) = watch(lua, TICK) {
             return (Err(error), proto, stopped);
         }
         (ended, proto, stopped)
+    }
+}
+
+impl ScriptEngine {
+    /// Frees a little of what runs have left, after many of them: short ones alone would let Lua wait for long.
+    fn collect(&self) {
+        let lua = &self.sandbox.lua;
+        let due = lua.app_data_mut::<Run>().is_some_and(|mut run| {
+            let due = run.since_collected >= RUNS_TO_COLLECT;
+            run.since_collected = if due { 0 } else { run.since_collected };
+            due
+        });
+        if due {
+            // It fails only if a finalizer does, which is not for the run that has ended.
+            let _ = lua.gc_step_kbytes(COLLECT_KB);
+        }
     }
 }
 
@@ -192,12 +214,12 @@ fn watch(lua: &Lua, count: u32) -> mlua::Result<()> {
 }
 
 fn tick(lua: &Lua) -> mlua::Result<VmState> {
-    let go_on = match lua.app_data_mut::<Run>() {
-        Some(mut run) => {
+    let go_on = match lua.try_app_data_mut::<Run>() {
+        Ok(Some(mut run)) => {
             run.stopped = run.stopped || run.lent.with(|host| host.on_tick()) == Some(Verdict::Stop);
             !run.stopped
         }
-        None => true,
+        _ => true,
     };
     if go_on {
         return Ok(VmState::Continue);

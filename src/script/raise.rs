@@ -234,15 +234,9 @@ unsafe extern "C-unwind" fn enter(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: a C function has 20 slots of stack beside its arguments, and no more than three are taken. Nothing here
     // has a destructor, so an error may jump over this frame.
     unsafe {
-        let given = ffi::lua_gettop(state);
         if ffi::lua_toboolean(state, ffi::lua_upvalueindex(3)) != 0 {
-            ffi::lua_createtable(state, given, 0);
-            ffi::lua_insert(state, 1);
-            for at in (1..=given).rev() {
-                ffi::lua_rawseti(state, 1, at as _);
-            }
-            ffi::lua_pushinteger(state, given as _);
-        } else if given > DIRECT {
+            pack(state);
+        } else if ffi::lua_gettop(state) > DIRECT {
             ffi::lua_settop(state, DIRECT);
         }
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
@@ -259,27 +253,54 @@ unsafe extern "C-unwind" fn enter(state: *mut ffi::lua_State) -> c_int {
 }
 
 /// A function that calls `inner` with its arguments. `inner` returns `false` and the results, `true` and the error to
-/// raise, or a number and a text to raise with the place of the caller before it.
-pub fn native(lua: &Lua, inner: Function) -> Result<Function> {
-    // SAFETY: `inner` is the one value on the stack; the closure takes it and leaves itself, so the stack is one value
-    // high, as `exec_raw` wants it for one result.
-    unsafe { lua.exec_raw(inner, |state| ffi::lua_pushcclosure(state, call_inner, 1)) }
+/// raise, zero and a text to raise with the place of the caller before it, or the number of an argument and what is
+/// wrong with it. A function in Rust cannot take very
+/// many arguments: `many` is called in its place then, with a table of them and their number.
+pub fn native(lua: &Lua, (inner, many): (Function, Option<Function>)) -> Result<Function> {
+    // SAFETY: `inner` and `many` are the two values on the stack; the closure takes them and leaves itself, so the
+    // stack is one value high, as `exec_raw` wants it for one result.
+    unsafe { lua.exec_raw((inner, many), |state| ffi::lua_pushcclosure(state, call_inner, 2)) }
+}
+
+/// Puts the arguments into a table, and their number behind it.
+///
+/// # Safety
+/// For a function in C that has its arguments and nothing else on the stack.
+unsafe fn pack(state: *mut ffi::lua_State) {
+    // SAFETY: a C function has 20 slots of stack beside its arguments, and no more than two are taken.
+    unsafe {
+        let given = ffi::lua_gettop(state);
+        ffi::lua_createtable(state, given, 0);
+        ffi::lua_insert(state, 1);
+        for at in (1..=given).rev() {
+            ffi::lua_rawseti(state, 1, at as _);
+        }
+        ffi::lua_pushinteger(state, given as _);
+    }
 }
 
 /// The function in C of [`native`].
 ///
 /// # Safety
-/// For Lua alone to call, as a closure with one upvalue: the function to call.
+/// For Lua alone to call, as a closure with two upvalues: the function to call, and the one for many arguments or nil.
 unsafe extern "C-unwind" fn call_inner(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: Lua calls this with its own state and with room for LUA_MINSTACK values. All values here are plain, so
     // an error of the callee, and `lua_error`, may jump over this frame.
     unsafe {
-        let arguments = ffi::lua_gettop(state);
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        let mut called = 1;
+        if ffi::lua_gettop(state) > DIRECT && ffi::lua_type(state, ffi::lua_upvalueindex(2)) != ffi::LUA_TNIL {
+            pack(state);
+            called = 2;
+        }
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(called));
         ffi::lua_insert(state, 1);
-        ffi::lua_call(state, arguments, ffi::LUA_MULTRET);
+        ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
         if ffi::lua_type(state, 1) == ffi::LUA_TNUMBER {
             ffi::lua_settop(state, 2);
+            let argument = ffi::lua_tointeger(state, 1) as c_int;
+            if argument > 0 {
+                return ffi::luaL_argerror(state, argument, ffi::lua_tostring(state, 2));
+            }
             ffi::luaL_where(state, 1);
             ffi::lua_insert(state, 2);
             ffi::lua_concat(state, 2);
@@ -290,6 +311,53 @@ unsafe extern "C-unwind" fn call_inner(state: *mut ffi::lua_State) -> c_int {
             ffi::lua_error(state);
         }
         ffi::lua_gettop(state) - 1
+    }
+}
+
+/// The key and the value after `key` in a table; nil is before the first. None after the last.
+pub fn next(lua: &Lua, table: &Table, key: &Value) -> Result<Option<(Value, Value)>> {
+    // SAFETY: the closure finds the table and the key, and leaves the next pair or nothing. `exec_raw` catches the error
+    // of a key that is not in the table.
+    let (key, value): (Value, Value) = unsafe {
+        lua.exec_raw((table, key), |state| {
+            ffi::lua_next(state, 1);
+            ffi::lua_remove(state, 1);
+        })?
+    };
+    Ok(Some((key, value)).filter(|(key, _)| !key.is_nil()))
+}
+
+/// `unpack`: that of Lua 5.1.5 counts the results in an `int`, and does not see that it overflows.
+pub fn unpack(lua: &Lua) -> Result<Function> {
+    // SAFETY: the function is one for Lua to call.
+    unsafe { lua.create_c_function(unpack_table) }
+}
+
+/// # Safety
+/// For Lua alone to call.
+unsafe extern "C-unwind" fn unpack_table(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the results are pushed after `lua_checkstack` made room for them. Nothing here has a destructor, so an
+    // error may jump over this frame.
+    unsafe {
+        ffi::luaL_checktype(state, 1, ffi::LUA_TTABLE);
+        let first = ffi::luaL_optinteger(state, 2, 1) as c_int;
+        let last = if ffi::lua_type(state, 3) <= ffi::LUA_TNIL {
+            ffi::lua_objlen(state, 1) as c_int
+        } else {
+            ffi::luaL_checkinteger(state, 3) as c_int
+        };
+        let results = i64::from(last) - i64::from(first) + 1;
+        if results <= 0 {
+            return 0;
+        }
+        let results = c_int::try_from(results).unwrap_or(c_int::MAX);
+        if results == c_int::MAX || ffi::lua_checkstack(state, results) == 0 {
+            return ffi::luaL_error(state, c"too many results to unpack".as_ptr());
+        }
+        for at in first..=last {
+            ffi::lua_rawgeti(state, 1, at as _);
+        }
+        results
     }
 }
 

@@ -1,7 +1,7 @@
 -- What a script finds around it: the standard functions less those that reach outside, libraries nobody can change,
 -- and functions that raise errors as scripts of 7.0.15 see them. Runs once in a new Lua state. `raw` holds functions
 -- in Rust, which return what went wrong instead of raising it.
-local raw, libs = ...
+local raw, libs, deprecated = ...
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
 local getmetatable, setmetatable, rawset, rawget = getmetatable, setmetatable, rawset, rawget
 local next, pairs, pcall, xpcall = next, pairs, pcall, xpcall
@@ -10,9 +10,11 @@ local byte, floor = string.byte, math.floor
 local message, where, native = raw.message, raw.where, raw.native
 local G = _G
 
-for _, name in next, {'dofile', 'loadfile', 'print', 'getfenv', 'setfenv', 'newproxy', 'require', 'module', 'package',
-                      'os', 'io', 'debug'} do
+for _, name in next, {'dofile', 'loadfile', 'print', 'require', 'module', 'package', 'os', 'io', 'debug'} do
   G[name] = nil
+end
+if not deprecated then
+  for _, name in next, {'getfenv', 'setfenv', 'newproxy'} do G[name] = nil end
 end
 
 -- Tables that are shown through an empty one, so that each assignment is seen, and refused.
@@ -29,23 +31,23 @@ local function protect(t, meta)
 end
 
 -- What follows is called by a function in C, `native`, which raises what these return: `false` and the results, `true`
--- and an error, or a number and a text that is raised with the caller's place before it.
+-- and an error, zero and a text that is raised with the caller's place before it, or the number of an argument and what
+-- is wrong with it.
 
-local function bad(name, at, wanted, ...)
+local function bad(at, wanted, ...)
   local n = select('#', ...)
-  return 1, 'bad argument #' .. at .. " to '" .. name .. "' (" .. wanted .. ' expected, got '
-    .. (n < at and 'no value' or type((select(at, ...)))) .. ')'
+  return at, wanted .. ' expected, got ' .. (n < at and 'no value' or type((select(at, ...))))
 end
 
 G.next = native(function(...)
   local t, key = ...
-  if type(t) ~= 'table' then return bad('next', 1, 'table', ...) end
+  if type(t) ~= 'table' then return bad(1, 'table', ...) end
   return false, next(real[t] or t, key)
 end)
 
 G.pairs = native(function(...)
   local t = ...
-  if type(t) ~= 'table' then return bad('pairs', 1, 'table', ...) end
+  if type(t) ~= 'table' then return bad(1, 'table', ...) end
   local hidden = real[t]
   if hidden then
     return false, function(_, key) return next(hidden, key) end, t, nil
@@ -54,51 +56,39 @@ G.pairs = native(function(...)
 end)
 
 G.getmetatable = native(function(...)
-  if select('#', ...) == 0 then return 1, "bad argument #1 to 'getmetatable' (value expected)" end
+  if select('#', ...) == 0 then return 1, 'value expected' end
   return false, getmetatable((...)) or nil
 end)
 
 G.rawget = native(function(...)
   local t, key = ...
-  if type(t) ~= 'table' then return bad('rawget', 1, 'table', ...) end
+  if type(t) ~= 'table' then return bad(1, 'table', ...) end
   return false, rawget(real[t] or t, key)
 end)
 
 G.rawset = native(function(...)
   local t, key, value = ...
-  if type(t) ~= 'table' then return bad('rawset', 1, 'table', ...) end
+  if type(t) ~= 'table' then return bad(1, 'table', ...) end
   if real[t] then return true, 'Attempt to modify a readonly table' end
   return false, rawset(t, key, value)
 end)
 
 G.setmetatable = native(function(...)
   local t, meta = ...
-  if type(t) ~= 'table' then return bad('setmetatable', 1, 'table', ...) end
+  if type(t) ~= 'table' then return bad(1, 'table', ...) end
   if real[t] then return true, 'Attempt to modify a readonly table' end
   if select('#', ...) < 2 or meta ~= nil and type(meta) ~= 'table' then
-    return 1, "bad argument #2 to 'setmetatable' (nil or table expected)"
+    return 2, 'nil or table expected'
   end
   if getmetatable(t) ~= nil then
     local ok, e = pcall(setmetatable, t, meta)
-    if not ok then return 1, e end
+    if not ok then return 0, e end
     return false, t
   end
   return false, setmetatable(t, meta)
 end)
 
--- Lua 5.1.5 counts the results in an `int`, and does not see that it overflows.
-local unpack = unpack
-local MOST = 7990
-
-G.unpack = native(function(...)
-  local t, i, j = ...
-  if type(t) ~= 'table' then return bad('unpack', 1, 'table', ...) end
-  local first, last = tonumber(i or 1), tonumber(j or #t)
-  if not first then return bad('unpack', 2, 'number', ...) end
-  if not last then return bad('unpack', 3, 'number', ...) end
-  if not (last - first < MOST) then return 1, 'too many results to unpack' end
-  return false, unpack(t, first, last)
-end)
+G.unpack = raw.unpack
 
 -- Compiled code can do anything to the machine that runs it, so only text is loaded.
 local BINARY = "attempt to load a binary chunk: unexpected symbol near 'char(27)'"
@@ -110,14 +100,14 @@ end
 G.loadstring = native(function(...)
   local text, name = ...
   if type(text) == 'number' then text = tostring(text) end
-  if type(text) ~= 'string' then return bad('loadstring', 1, 'string', ...) end
+  if type(text) ~= 'string' then return bad(1, 'string', ...) end
   if binary(text) then return false, nil, BINARY end
   return false, loadstring(text, name)
 end)
 
 G.load = native(function(...)
   local reader, name = ...
-  if type(reader) ~= 'function' then return bad('load', 1, 'function', ...) end
+  if type(reader) ~= 'function' then return bad(1, 'function', ...) end
   local first = true
   return false, load(function()
     local piece = reader()
@@ -152,7 +142,7 @@ end
 
 G.xpcall = native(function(...)
   local f, handler = ...
-  if select('#', ...) < 2 then return 1, "bad argument #2 to 'xpcall' (value expected)" end
+  if select('#', ...) < 2 then return 2, 'value expected' end
   return false, xpcall(f, function(e) return handler(plain(e)) end)
 end)
 
@@ -171,32 +161,32 @@ end
 math.random = native(function(...)
   local r, n = raw.random(), select('#', ...)
   if n == 0 then return false, r end
-  if n > 2 then return 1, 'wrong number of arguments' end
+  if n > 2 then return 0, 'wrong number of arguments' end
   local low, high = 1, integer((...))
   if n == 2 then low, high = high, integer((select(2, ...))) end
-  if not low or n == 1 and not high then return bad('random', 1, 'number', ...) end
-  if not high then return bad('random', 2, 'number', ...) end
-  if low > high then return 1, 'bad argument #' .. n .. " to 'random' (interval is empty)" end
+  if not low or n == 1 and not high then return bad(1, 'number', ...) end
+  if not high then return bad(2, 'number', ...) end
+  if low > high then return n, 'interval is empty' end
   return false, floor(r * (high - low + 1)) + low
 end)
 
 math.randomseed = native(function(...)
   local seed = integer((...))
-  if not seed then return bad('randomseed', 1, 'number', ...) end
+  if not seed then return bad(1, 'number', ...) end
   raw.randomseed(seed)
   return false
 end)
 
 local redis = {
-  call = native(raw.call),
-  pcall = native(raw.pcall),
+  call = raw.call,
+  pcall = raw.pcall,
   error_reply = raw.error_reply,
   status_reply = raw.status_reply,
-  sha1hex = native(raw.sha1hex),
-  log = native(raw.log),
-  setresp = native(raw.setresp),
-  set_repl = native(raw.set_repl),
-  acl_check_cmd = native(raw.acl_check_cmd),
+  sha1hex = raw.sha1hex,
+  log = raw.log,
+  setresp = raw.setresp,
+  set_repl = raw.set_repl,
+  acl_check_cmd = raw.acl_check_cmd,
   replicate_commands = function() return true end,
   breakpoint = function() return false end,
   debug = function() end,

@@ -32,14 +32,16 @@ pub struct Sandbox {
     pub protect: Function,
 }
 
-pub fn new(version: (&str, u32)) -> mlua::Result<Sandbox> {
+pub fn new(version: (&str, u32), deprecated: bool) -> mlua::Result<Sandbox> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
-    let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+    // With `false` mlua would put a `pcall` of its own in place of Lua's, which ends the process where Lua's raises an
+    // error: when calls are nested as deep as C allows.
+    let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true))?;
     let globals = lua.globals();
     let raw = api::raw(&lua, version)?;
     let setup = lua.load(include_str!("sandbox.lua")).set_name(SOURCE);
     let (shown, run, run_with, redis, protect): (Table, Function, Function, Table, Function) =
-        setup.call((raw, libs(&lua)?))?;
+        setup.call((raw, libs(&lua)?, deprecated))?;
     lua.set_globals(shown)?;
     Ok(Sandbox { lua, globals, run, run_with, redis, protect })
 }

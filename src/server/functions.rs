@@ -249,6 +249,7 @@ impl Server {
         let Call { args, caller, reply, fx, .. } = call;
         let running = Running::new(Kind::Function, &function.name);
         let given = (args.from(3).take(keys), args.from(3 + keys));
+        self.declare_keys(caller.client, args.from(3).take(keys));
         self.host(*caller, fx, rights, running, reply, |host, reply| engine.call(function, given, host, reply))
     }
 }

@@ -47,7 +47,7 @@ impl Server {
     /// A new Lua state, with what scripts find in it.
     pub fn new_engine(&mut self) -> Result<ScriptEngine, CmdError> {
         let seed = self.ks.rng.next_u64() as u32;
-        ScriptEngine::new((REDIS_VERSION, version_number()), seed)
+        ScriptEngine::new((REDIS_VERSION, version_number()), seed, self.config.lua_enable_deprecated_api)
             .map_err(|error| CmdError::text(format!("ERR The Lua interpreter does not start: {error}")))
     }
 
@@ -102,6 +102,7 @@ impl Server {
         let running = Running::new(Kind::Script, &script.id);
         let (first, behind) = (3, 3 + keys);
         let given = (args.from(first).take(keys), args.from(behind));
+        self.declare_keys(caller.client, args.from(first).take(keys));
         self.host(*caller, fx, rights, running, reply, |host, reply| {
             engine.eval(script.number, &script.id, given, host, reply)
         })

@@ -29,6 +29,8 @@ pub struct Hosting {
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what is not meant for them.
     pub deny_nothing: bool,
     pub running: Option<Running>,
+    /// The keys that the script was given, if its client tracks what it reads.
+    pub declared: Vec<Vec<u8>>,
 }
 
 /// The script that runs, as others see it.
@@ -297,7 +299,7 @@ impl Session<'_> {
         if let (Some(selected), Some(client)) = (selected, self.srv.clients.find(who)) {
             self.caller.db = std::mem::replace(&mut client.db, selected);
             self.srv.settle_tracking(&self.fx.touched, who);
-            self.srv.remember_keys(who.slot as usize, row, args);
+            self.srv.remember_declared_keys(who.slot as usize, row);
         }
         if self.told != Some(Targets::ALL) {
             self.fx.ops.restrict(told_before, self.told);

@@ -187,6 +187,8 @@ impl Server {
         super::startup::tell_manager("STOPPING=1\n");
         log::warn!("Redis is now ready to exit, bye bye...");
         self.turn.exit = Some(0);
+        // Who finds its connection closed shall not find somebody who listens.
+        self.turn.listeners.clear();
         Ok(())
     }
 

@@ -130,25 +130,46 @@ impl Server {
         more
     }
 
-    /// A tracking client has run a command: notes the keys if it read them.
+    /// A tracking client has run a command: notes the keys if it read them. Of scripts, the commands in them count.
     pub fn remember_keys(&mut self, slot: usize, row: RowId, args: Args<'_>) {
-        let flags = self.clients[slot].flags;
         let spec = self.registry.row(row).spec;
-        if !spec.flags.has(READONLY) || !flags.has(Flags::TRACKING) || flags.has(Flags::TRACKING_BCAST) {
-            return;
+        let script = matches!(spec.name, "eval_ro" | "evalsha_ro" | "fcall_ro");
+        if spec.flags.has(READONLY) && !script && self.clients[slot].flags.has(Flags::TRACKING) {
+            self.remember(slot, found_keys(spec, args).into_iter().map(|(at, _)| args.get(at)));
         }
-        let said = flags.has(Flags::TRACKING_CACHING);
-        if flags.has(Flags::TRACKING_OPTIN) && !said || flags.has(Flags::TRACKING_OPTOUT) && said {
-            return;
+    }
+
+    /// A command in a script of this client has read something: all keys count that the script was given.
+    pub fn remember_declared_keys(&mut self, slot: usize, row: RowId) {
+        let reads = self.registry.row(row).spec.flags.has(READONLY);
+        if reads && self.clients[slot].flags.has(Flags::TRACKING) {
+            let keys = std::mem::take(&mut self.hosting.declared);
+            self.remember(slot, keys.iter().map(Vec::as_slice));
+            self.hosting.declared = keys;
         }
+    }
+
+    fn remember<'a>(&mut self, slot: usize, keys: impl Iterator<Item = &'a [u8]>) {
         let client = &mut self.clients[slot];
+        let flags = client.flags;
+        let said = flags.has(Flags::TRACKING_CACHING);
+        let out = flags.has(Flags::TRACKING_OPTIN) && !said || flags.has(Flags::TRACKING_OPTOUT) && said;
+        if out || flags.has(Flags::TRACKING_BCAST) {
+            return;
+        }
         let who = client.reference(slot);
         let caching = client.caching.get_or_insert_default();
-        for (at, _) in found_keys(spec, args) {
+        for key in keys {
             let tracker = *caching.tracker.get_or_insert_with(|| self.tracking.keys.enlist(who));
-            self.tracking.keys.remember(tracker, args.get(at));
+            self.tracking.keys.remember(tracker, key);
         }
         self.refresh_tracking_alarm();
+    }
+
+    /// The keys that a script is given, as long as it may have to remember them.
+    pub fn declare_keys<'a>(&mut self, who: ClientRef, keys: impl Iterator<Item = &'a [u8]>) {
+        let tracks = self.clients.find(who).is_some_and(|client| client.flags.has(Flags::TRACKING));
+        self.hosting.declared = if tracks { keys.map(<[u8]>::to_vec).collect() } else { Vec::new() };
     }
 
     /// Keys changed, by `by` or by the server itself.

@@ -147,3 +147,67 @@ fn what_a_script_wrote_is_replayed_as_one() {
     let expected = "SELECT 0 MULTI SET a 1 INCR a SET c 1 EXEC SET d 1";
     assert_eq!(words.join(" "), expected);
 }
+
+/// A value that Rust holds takes one of some 8,000 places of mlua, which panics when there is none left.
+#[test]
+fn no_number_of_values_ends_the_server() {
+    let server = Server::start();
+    let mut client = server.client();
+    let list = |n: usize| format!("local t = {{}} for i = 1, {n} do t[i] = 'v' .. i end ");
+    let push = list(7997) + "return redis.call('rpush', 'l', unpack(t, 1, 7996))";
+    assert_eq!(eval(&mut client, &push), Reply::Int(7996));
+    let all = list(7999) + "t[1] = 'rpush' t[2] = 'm' return redis.call(unpack(t))";
+    assert_eq!(eval(&mut client, &all), Reply::Int(7997));
+    let Reply::Error(text) = eval(&mut client, &(list(8000) + "return redis.call(unpack(t))")) else { panic!() };
+    assert!(text.starts_with("ERR user_script:1: too many results to unpack script: "), "{text}");
+    let ignored = list(7900) + "return {redis.sha1hex(unpack(t)), 1}";
+    assert!(matches!(eval(&mut client, &ignored), Reply::Error(_)));
+    for (kind, per) in [("map", 2), ("set", 1)] {
+        let made = format!("local t = {{}} for i = 1, 20000 do t['v' .. i] = 'x' end return {{{kind} = t}}");
+        let Reply::Array(values) = eval(&mut client, &made) else { panic!("{kind}") };
+        assert_eq!(values.len(), 20_000 * per, "{kind}");
+    }
+    let Reply::Array(values) = eval(&mut client, &(list(100_000) + "return t")) else { panic!("no array") };
+    assert_eq!((values.len(), &values[99_999]), (100_000, &bulk("v100000")));
+    let keys = list(20_000)
+        + "local n = 0 for i = 1, 20000, 4000 do \
+               n = n + #redis.call('mget', unpack(t, i, i + 3999)) end return n";
+    assert_eq!(eval(&mut client, &keys), Reply::Int(20_000));
+    assert_eq!(eval(&mut client, "return #redis.call('lrange', 'l', 0, -1)"), Reply::Int(7996));
+    for (code, answer) in [
+        ("return #cjson.decode('[' .. ('\"a\",'):rep(99999) .. '1]')", Reply::Int(100_000)),
+        ("return #cjson.encode(cjson.decode(('['):rep(1000) .. (']'):rep(1000)))", Reply::Int(2000)),
+        ("return select('#', cmsgpack.unpack(('\\161a'):rep(6000)))", Reply::Int(6000)),
+        ("local n = 0 local function f() n = n + 1 pcall(f) end f() return n > 100", Reply::Int(1)),
+    ] {
+        assert_eq!(eval(&mut client, code), answer, "{code}");
+    }
+    for code in [
+        "cjson.encode_max_depth(100000) local t = {} for i = 1, 50000 do t = {t} end return cjson.encode(t)",
+        "cjson.encode_max_depth(100000) local t = {} for i = 1, 50000 do t = {a = t} end return cjson.encode(t)",
+        "cjson.decode_max_depth(100000) return cjson.decode(('['):rep(50000))",
+        "return cmsgpack.unpack(('\\161a'):rep(100000))",
+        "return cmsgpack.unpack(('\\145'):rep(100000))",
+        "return struct.unpack(('s'):rep(9000), ('a\\0'):rep(9000))",
+    ] {
+        assert!(matches!(eval(&mut client, code), Reply::Error(_)), "{code}");
+        assert_eq!(client.ask(&["PING"]), status("PONG"), "{code}");
+    }
+}
+
+/// As deep as 7.0.15 writes an answer, to the level.
+#[test]
+fn an_answer_is_as_deep_as_a_stack_of_lua() {
+    let server = Server::start();
+    let mut client = server.client();
+    for (inner, n, deep) in
+        [("t", 7993, false), ("t", 7994, true), ("map = {a = t}", 2664, false), ("map = {a = t}", 2665, true)]
+    {
+        client.send(&["EVAL", &format!("local t = {{1}} for i = 1, {n} do t = {{{inner}}} end return t"), "0"]);
+        client.send(&["QUIT"]);
+        let text = String::from_utf8(client.until_closed()).unwrap();
+        assert_eq!(text.ends_with("-ERR reached lua stack limit\r\n+OK\r\n"), deep, "{inner} {n}");
+        assert_eq!(text.ends_with(":1\r\n+OK\r\n"), !deep, "{inner} {n}");
+        client = server.client();
+    }
+}
