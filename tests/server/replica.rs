@@ -117,6 +117,8 @@ fn what_a_replica_refuses_and_what_it_becomes() {
     assert_eq!(replica.ask(&["GET", "k"]), bulk("1"));
     replica.ask(&["CONFIG", "SET", "replica-read-only", "no"]);
     replica.ask(&["SET", "own", "1", "PX", "100"]);
+    let said = replica.ask(&["HELLO", "2"]);
+    assert_eq!(said.list()[10..12], [bulk("role"), bulk("replica")]);
     wait_until("a key of its own expires", || replica.ask(&["DBSIZE"]) == Reply::Int(1));
 
     let id = replica.info("master_replid");
