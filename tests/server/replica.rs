@@ -225,3 +225,16 @@ fn a_data_set_is_loaded_as_it_comes() {
         assert!(second.log().contains("to parser"));
     }
 }
+
+#[test]
+fn a_master_that_is_gone_is_gone_for_whoever_asks_next() {
+    let (first, second) = (Server::with_config(MASTER), Server::with_config(REPLICA));
+    let (mut sleeper, mut replica) = (second.client(), second.client());
+    follow(&mut replica, first.port);
+    wait_for_link(&mut replica);
+    // The end of the connection and the question are there when the replica wakes: both belong to one turn.
+    sleeper.send(&["DEBUG", "SLEEP", "0.3"]);
+    drop(first);
+    assert_eq!(replica.info("master_link_status"), "down");
+    assert_eq!(sleeper.reply(), status("OK"));
+}
