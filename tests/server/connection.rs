@@ -21,6 +21,7 @@ fn hello_switches_the_protocol_and_introduces_the_server() {
     let Reply::Map(map) = client.ask(&["HELLO", "3", "SETNAME", "me"]) else { panic!("a map") };
     assert_eq!(map[..4], [bulk("server"), bulk("redis"), bulk("version"), bulk("7.4.0")]);
     assert_eq!(map[4..6], [bulk("proto"), Reply::Int(3)]);
+    assert_eq!(map[8..12], [bulk("mode"), bulk("standalone"), bulk("role"), bulk("master")]);
     assert_eq!(map[12..], [bulk("modules"), Reply::Array(vec![])]);
     assert_eq!(client.ask(&["CLIENT", "GETNAME"]), bulk("me"));
     assert_eq!((own(&mut client, "resp"), own(&mut client, "name")), ("3".into(), "me".into()));
@@ -28,6 +29,18 @@ fn hello_switches_the_protocol_and_introduces_the_server() {
     assert_eq!(client.ask(&["HELLO", "4"]), error("NOPROTO unsupported protocol version"));
     assert_eq!(client.ask(&["HELLO", "3", "NOSUCH"]), error("ERR Syntax error in HELLO option 'NOSUCH'"));
     assert_eq!(own(&mut client, "resp"), "2");
+}
+
+#[test]
+fn who_is_no_node_of_a_cluster_says_so() {
+    let server = Server::start();
+    let mut client = server.client();
+    for command in ["READONLY", "READWRITE", "ASKING"] {
+        assert_eq!(client.ask(&[command]), error("ERR This instance has cluster support disabled"));
+    }
+    assert_eq!(client.ask(&["READONLY", "1"]), error("ERR wrong number of arguments for 'readonly' command"));
+    assert_eq!(client.ask(&["ACL", "SETUSER", "bob", "on", "nopass", "+readonly"]), status("OK"));
+    assert_eq!(client.ask(&["ACL", "DRYRUN", "bob", "READONLY"]), status("OK"));
 }
 
 #[test]

@@ -117,6 +117,8 @@ fn what_a_replica_refuses_and_what_it_becomes() {
     assert_eq!(replica.ask(&["GET", "k"]), bulk("1"));
     replica.ask(&["CONFIG", "SET", "replica-read-only", "no"]);
     replica.ask(&["SET", "own", "1", "PX", "100"]);
+    let said = replica.ask(&["HELLO", "2"]);
+    assert_eq!(said.list()[10..12], [bulk("role"), bulk("replica")]);
     wait_until("a key of its own expires", || replica.ask(&["DBSIZE"]) == Reply::Int(1));
 
     let id = replica.info("master_replid");
@@ -222,4 +224,17 @@ fn a_data_set_is_loaded_as_it_comes() {
         assert_eq!(master.ask(&["DEBUG", "DIGEST"]), replica.ask(&["DEBUG", "DIGEST"]), "{load}");
         assert!(second.log().contains("to parser"));
     }
+}
+
+#[test]
+fn a_master_that_is_gone_is_gone_for_whoever_asks_next() {
+    let (first, second) = (Server::with_config(MASTER), Server::with_config(REPLICA));
+    let (mut sleeper, mut replica) = (second.client(), second.client());
+    follow(&mut replica, first.port);
+    wait_for_link(&mut replica);
+    // The end of the connection and the question are there when the replica wakes: both belong to one turn.
+    sleeper.send(&["DEBUG", "SLEEP", "0.3"]);
+    drop(first);
+    assert_eq!(replica.info("master_link_status"), "down");
+    assert_eq!(sleeper.reply(), status("OK"));
 }

@@ -197,7 +197,8 @@ fn introduce(srv: &Server, call: &mut Call<'_>) {
     reply.int(version);
     reply.bulk(b"id");
     reply.int(id.0 as i64);
-    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+    let role = if srv.replication.is_replica() { "replica" } else { "master" };
+    for (name, value) in [("mode", "standalone"), ("role", role)] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
     }

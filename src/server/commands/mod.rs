@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod client;
+pub mod cluster;
 pub mod command_info;
 pub mod config;
 pub mod connection;
@@ -38,6 +39,7 @@ pub type ServerCommand = Command<ServerHandler>;
 pub const SERVER_FAMILIES: &[&[ServerCommand]] = &[
     acl::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command_info::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,

@@ -66,6 +66,12 @@ impl std::fmt::Debug for Follow {
 }
 
 impl Follow {
+    /// Whether the stream comes in. A connection whose end was seen counts no more, although it is freed only at the
+    /// end of the turn.
+    fn is_up(&self) -> bool {
+        self.link.is_online() && self.lost.is_none()
+    }
+
     /// Bytes of the master may be waiting that no event will tell of.
     pub fn has_more_to_read(&self) -> bool {
         self.input.more

@@ -14,7 +14,7 @@ impl Server {
         let (link, now) = (&follow.link, self.clock.now());
         out.line("master_host", &master.host);
         out.line("master_port", master.port);
-        out.line("master_link_status", if link.is_online() { "up" } else { "down" });
+        out.line("master_link_status", if follow.is_up() { "up" } else { "down" });
         out.line("master_last_io_seconds_ago", link.last_io_secs(now).unwrap_or(-1));
         out.flag("master_sync_in_progress", link.is_syncing());
         out.line("slave_read_repl_offset", link.read_offset().unwrap_or(1));
@@ -28,8 +28,9 @@ impl Server {
             out.hundredths("master_sync_perc", share);
             out.line("master_sync_last_io_seconds_ago", progress.last_io_secs);
         }
-        if !link.is_online() {
-            let since = link.down_since().map_or(-1, |since| now.since(since).max(0) / 1000);
+        if !follow.is_up() {
+            let just_now = if link.is_online() { 0 } else { -1 };
+            let since = link.down_since().map_or(just_now, |since| now.since(since).max(0) / 1000);
             out.line("master_link_down_since_seconds", since);
             if let Some(error) = link.error(now) {
                 out.line("master_link_error", error);
@@ -48,8 +49,9 @@ impl Server {
         call.reply.bulk(b"slave");
         call.reply.bulk(master.host.as_bytes());
         call.reply.int(i64::from(master.port));
-        call.reply.bulk(link.role_state().as_bytes());
-        let offset = if link.is_online() { link.offset() } else { None };
+        let ending = link.is_online() && !follow.is_up();
+        call.reply.bulk(if ending { "connect" } else { link.role_state() }.as_bytes());
+        let offset = if follow.is_up() { link.offset() } else { None };
         call.reply.int(offset.map_or(-1, |offset| offset as i64));
         true
     }
