@@ -396,9 +396,9 @@ fn older_and_foreign_versions_are_read() {
     let bytes = b"VALKEY080\xf4\x01\x02\x03\xff\0\0\0\0\0\0\0\0";
     assert_eq!(read(bytes).unwrap().0, []);
     assert_eq!(Reader::new(&bytes[..], ReadOptions::default()).header().unwrap(), VALKEY_VERSION);
-    // A library as 7.0-rc1 wrote it.
-    let (items, _) = read(&file_of(b"\xf6\x02ab\x03LUA\x01\x04desc\x04code")).unwrap();
-    assert_eq!(items, [Seen::Function(b"#!LUA name=ab\ncode".to_vec())]);
+    // A library as 7.0-rc1 wrote it is refused, as 7.0.15 does.
+    let refused = read(&file_of(b"\xf6\x02ab\x03LUA\x01\x04desc\x04code")).unwrap_err();
+    assert!(matches!(refused.kind, RdbErrorKind::PreReleaseFunction), "{refused}");
 }
 
 #[test]

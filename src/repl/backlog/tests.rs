@@ -19,8 +19,8 @@ fn nothing_is_kept_before_somebody_asks() {
     assert!(!backlog.append(b"SET a b"));
     assert_eq!((backlog.offset(), backlog.len(), backlog.can_continue_from(0)), (0, 0, false));
     backlog.activate();
-    assert!(backlog.append(b"0123456789"));
-    assert!(!backlog.append(b"abc"), "the second fits the first block");
+    assert!(!backlog.append(b"0123456789"), "the first block is there from the start");
+    assert!(!backlog.append(b"abc"));
     assert_eq!((backlog.first(), backlog.offset()), (0, 13));
     assert_eq!(bytes_from(&backlog, 8), b"89abc");
     assert_eq!(bytes_from(&backlog, 13), b"");
