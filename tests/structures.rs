@@ -4,8 +4,7 @@
 //! the packed forms damaged bytes, which are refused or can be walked to their end. *Does not know:* coverage; the model
 //! tests beside each structure look inside it. *Invariants:* the same seed tries the same sequences in the same order,
 //! for as long as the time allows. A failure prints seed and number. `Table` and `Blocks` are tried as [`Dict`], which
-//! puts records of all sizes into them; the
-//! wheel has its model tests beside it.
+//! puts records of all sizes into them.
 //!
 //! `FUZZ_SECONDS` (1 for each target) is how long, `FUZZ_SEED` (1) what, `FUZZ_FROM` (0) the number to begin with.
 //! `cargo test --release --test structures -- --nocapture` tells how much was tried.
@@ -16,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use redstart::base::hash::HashSeed;
+use redstart::base::millis::Millis;
 use redstart::base::rng::Rng;
 use redstart::ds::dict::Dict;
 use redstart::ds::element::Elem;
@@ -24,6 +24,7 @@ use redstart::ds::listpack::{Listpack, ListpackRef};
 use redstart::ds::pack::{Pack, PackRef};
 use redstart::ds::quicklist::{End, Quicklist, Shape};
 use redstart::ds::ranked::Ranked;
+use redstart::ds::wheel::Wheel;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
@@ -324,6 +325,55 @@ fn ranked_members_are_in_the_order_of_scores_and_names() {
         assert!(ranked.iter().map(|(member, _)| member).eq(order.iter().map(|(_, member)| member.as_slice())));
         let bound = rng.below(spread) as f64 - 9.5;
         assert_eq!(ranked.count_below(bound, false), scores.values().filter(|score| **score < bound).count());
+        count
+    });
+}
+
+/// How early the record of a deadline may fire: by what the wheel leaves of deadlines that far ahead when it is filed.
+fn rounding(ahead: i64) -> i64 {
+    const DAY: i64 = 86_400_000;
+    match ahead {
+        0..=DAY => 0,
+        _ if ahead <= 365 * DAY => 16,
+        _ => 1 << 28,
+    }
+}
+
+#[test]
+fn wheels_fire_what_is_due_in_time_and_early_only_what_was_rounded() {
+    hunt("wheel", |rng| {
+        let (mut wheel, mut now) = (Wheel::new(), 1_700_000_000_000_i64);
+        // By number: deadline and time of filing.
+        let mut model = BTreeMap::<u64, (i64, i64)>::new();
+        let (count, furthest) = (rng.below(600), 1 + rng.below(40));
+        for number in 0..count {
+            if rng.below(3) > 0 {
+                let deadline = now + (rng.next_u64() >> (63 - rng.below(furthest))) as i64;
+                wheel.file(Millis(now), number, Millis(deadline));
+                model.insert(number, (deadline, now));
+                continue;
+            }
+            let most = 1 << rng.below(furthest);
+            now += rng.below(most) as i64;
+            let (mut fired, budget, mut calls) = (Vec::new(), 1 + index(rng, 50), 0);
+            while wheel.advance(Millis(now), budget, &mut fired).more {
+                calls += 1;
+                assert!(calls < 10_000, "it does not come to rest");
+            }
+            for record in fired {
+                let (deadline, filed) = model.remove(&record.hash40).expect("a record fires once");
+                if deadline > now {
+                    assert!(deadline - now <= rounding(deadline - filed), "{} ms early", deadline - now);
+                    wheel.file(Millis(now), record.hash40, Millis(deadline));
+                    model.insert(record.hash40, (deadline, now));
+                }
+            }
+            let first = model.values().map(|&(deadline, _)| deadline).min();
+            assert!(first.is_none_or(|first| first > now), "all that is due has fired");
+            let next = wheel.next_due(Millis(now)).map(|next| next.0);
+            assert!(next.is_some() == first.is_some() && next <= first);
+        }
+        assert_eq!(wheel.len(), model.len());
         count
     });
 }

@@ -4,9 +4,10 @@
 //! firing in constant time and every step bounded by a budget.
 //! *Does not know:* keys, or where they are. A record is 40 bits of the key's hash (what [`super::table`] needs to look
 //! a key up) and 24 bits of deadline; which record of a key counts is told by the [`SlotId`] the owner keeps with it.
-//! *Invariants:* records fire never late beyond the budget; they fire early only if the deadline was rounded (16 ms
-//! if it is more than some days ahead, days if it is years ahead), and then the owner files them again. A record
-//! fires with the `SlotId` that [`Wheel::file`] returned for it. See `levels` for those of the wheel itself.
+//! *Invariants:* records fire never late beyond the budget; they fire early only if the deadline was rounded (by up to
+//! 16 ms if it is more than some days ahead, by up to three days if it is years ahead), and then the owner, who knows
+//! the deadline itself and asks it, files them again: what a record stands for does not expire early. A record fires
+//! with the `SlotId` that [`Wheel::file`] returned for it. See `levels` for those of the wheel itself.
 //! *Counterpart in C Redis:* the `expires` dict and the sampling of `activeExpireCycle`.
 //!
 //! # Changing a deadline

@@ -143,6 +143,14 @@ impl Level {
     }
 }
 
+/// A look at all records of the current tick's slot, which may take several calls: at its end nothing due is left.
+struct Pass {
+    /// Records from the front of the slot not looked at yet.
+    left: usize,
+    /// No record behind them has an earlier deadline.
+    floor: u64,
+}
+
 pub(super) struct Levels {
     pool: Pool,
     levels: [Level; LEVELS],
@@ -153,6 +161,8 @@ pub(super) struct Levels {
     tick: u64,
     /// No record in the slot of the current tick has an earlier deadline.
     floor: u64,
+    /// Goes on from call to call, or else a budget smaller than the slot would be spent on the same records again.
+    pass: Option<Pass>,
     /// Index 0 is not used.
     bound: [u64; LEVELS + 1],
 }
@@ -167,6 +177,7 @@ impl Default for Levels {
             len: 0,
             tick: 0,
             floor: 0,
+            pass: None,
             bound: [1; LEVELS + 1],
         }
     }
@@ -185,8 +196,7 @@ impl Levels {
     /// Starts at `now`; there must be no records.
     pub(super) fn restart(&mut self, now: u64) {
         debug_assert_eq!(self.len, 0);
-        self.tick = now >> TICK_BITS;
-        self.floor = self.position();
+        self.set_tick(now >> TICK_BITS);
         for level in 1..=FAR {
             self.bound[level] = self.current(level) + 2;
         }
@@ -197,8 +207,7 @@ impl Levels {
     pub(super) fn step_back(&mut self, now: u64) -> bool {
         let tick = now >> TICK_BITS;
         if tick < self.tick && tick >> LEVEL_BITS == self.current(1) {
-            self.tick = tick;
-            self.floor = self.position();
+            self.set_tick(tick);
         }
         tick >= self.tick
     }
@@ -221,6 +230,9 @@ impl Levels {
             let number = record.deadline >> shift(level);
             if level == 0 && number == self.tick {
                 self.floor = self.floor.min(record.deadline);
+                if let Some(pass) = &mut self.pass {
+                    pass.floor = pass.floor.min(record.deadline);
+                }
             }
             let home = &mut self.levels[level];
             self.pool.push(home.queue(number), record.pack(level));
@@ -313,6 +325,10 @@ impl Levels {
                 continue;
             }
             let looked_at = self.sweep_chunk(level, number, &mut keep);
+            if level == 0 && number == self.tick {
+                // What was at the front is at the end, unseen by the pass.
+                self.pass = None;
+            }
             budget = budget.saturating_sub(looked_at);
             sweep.left = Some(left.saturating_sub(looked_at));
         }
@@ -349,11 +365,16 @@ impl Levels {
         if level == FAR { self.far_left > 0 } else { self.levels[level].len(self.bound[level] - 1) > 0 }
     }
 
+    fn set_tick(&mut self, tick: u64) {
+        self.tick = tick;
+        self.floor = self.position();
+        self.pass = None;
+    }
+
     /// Sets the position, beyond which there are no records, to a later tick; the slots this enters are to be moved
     /// down next.
     fn step_to(&mut self, tick: u64) {
-        self.tick = tick;
-        self.floor = self.position();
+        self.set_tick(tick);
         for level in 1..=FAR {
             let current = self.current(level);
             if self.bound[level] <= current {
@@ -423,22 +444,25 @@ impl Levels {
             }
             return;
         }
-        let mut left = self.levels[0].len(number);
-        let mut floor = u64::MAX;
-        while left > 0 && *budget > 0 {
+        let len = self.levels[0].len(number);
+        let mut pass = self.pass.take().unwrap_or(Pass { left: len, floor: u64::MAX });
+        pass.left = pass.left.min(len);
+        while pass.left > 0 && *budget > 0 {
             let looked_at = self.sweep_chunk(0, number, &mut |record| {
                 if record.deadline <= now {
                     fired.push(record.fired());
                 } else {
-                    floor = floor.min(record.deadline);
+                    pass.floor = pass.floor.min(record.deadline);
                 }
                 record.deadline > now
             });
-            left = left.saturating_sub(looked_at);
+            pass.left = pass.left.saturating_sub(looked_at);
             *budget = budget.saturating_sub(looked_at);
         }
-        if left == 0 {
-            self.floor = floor;
+        if pass.left == 0 {
+            self.floor = pass.floor;
+        } else {
+            self.pass = Some(pass);
         }
     }
 

@@ -260,6 +260,43 @@ fn lag_tells_how_late_the_oldest_record_is() {
 }
 
 #[test]
+fn a_tick_with_more_records_than_the_budget_comes_to_rest() {
+    let mut wheel = Wheel::new();
+    for n in 0..500 {
+        wheel.file(Millis(START), n, Millis(START + 15));
+    }
+    wheel.file(Millis(START), 500, Millis(START + 3));
+    wheel.file(Millis(START), 501, Millis(START + 9));
+    let mut fired = Vec::new();
+    for (now, due) in [(START + 3, 500), (START + 9, 501)] {
+        let calls = (1..).take_while(|_| wheel.advance(Millis(now), 20, &mut fired).more).take(200).count();
+        assert!((2..60).contains(&calls), "{calls} calls");
+        assert_eq!(fired.drain(..).map(|record| record.hash40).collect::<Vec<_>>(), [due]);
+    }
+    assert_eq!(wheel.next_due(Millis(START + 9)), Some(Millis(START + 15)));
+}
+
+#[test]
+fn what_is_filed_or_swept_while_a_tick_is_looked_at_fires_in_time() {
+    for compact in [false, true] {
+        let mut wheel = Wheel::new();
+        for n in 0..500 {
+            wheel.file(Millis(START), n, Millis(START + 15 - i64::from(n == 499) * 12));
+        }
+        let mut fired = Vec::new();
+        assert!(wheel.advance(Millis(START + 3), 20, &mut fired).more);
+        if compact {
+            wheel.compact(490, |_, _| true);
+        }
+        wheel.file(Millis(START + 3), 500, Millis(START + 4));
+        for now in [START + 3, START + 4] {
+            (0..60).find(|_| !wheel.advance(Millis(now), 20, &mut fired).more).expect("it comes to rest");
+        }
+        assert_eq!(fired.iter().map(|record| record.hash40).collect::<Vec<_>>(), [499, 500], "{compact}");
+    }
+}
+
+#[test]
 fn a_clock_set_forward_fires_all_that_became_due() {
     let mut world = World::at(START);
     let mut rng = Rng(11);
