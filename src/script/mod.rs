@@ -13,8 +13,8 @@ mod convert;
 mod engine;
 pub mod functions;
 mod lend;
-pub mod lib;
 pub mod library;
+pub mod libs;
 pub mod raise;
 mod sandbox;
 

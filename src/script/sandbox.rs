@@ -12,7 +12,7 @@
 
 use mlua::{Function, Lua, LuaOptions, StdLib, Table};
 
-use super::{api, lib};
+use super::{api, libs};
 
 /// The name of `sandbox.lua` as Lua sees it.
 pub const SOURCE: &str = "=sandbox";
@@ -49,9 +49,9 @@ pub fn new(version: (&str, u32), deprecated: bool) -> mlua::Result<Sandbox> {
 /// The libraries in Rust, by the name under which scripts find them.
 fn libs(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.raw_set("cjson", lib::cjson::open(lua)?)?;
-    table.raw_set("cmsgpack", lib::cmsgpack::open(lua)?)?;
-    table.raw_set("struct", lib::structs::open(lua)?)?;
-    table.raw_set("bit", lib::bit::open(lua)?)?;
+    table.raw_set("cjson", libs::cjson::open(lua)?)?;
+    table.raw_set("cmsgpack", libs::cmsgpack::open(lua)?)?;
+    table.raw_set("struct", libs::structs::open(lua)?)?;
+    table.raw_set("bit", libs::bit::open(lua)?)?;
     Ok(table)
 }

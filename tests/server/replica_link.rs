@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Folder, Reply, Server, status, wait_until};
+use crate::harness::{Client, Folder, Reply, Server, bulk, status, wait_until};
 
 const QUIET: &str = "save \"\"\nrepl-diskless-sync-delay 0\nenable-debug-command local\n";
 
@@ -146,6 +146,11 @@ fn a_replica_of_a_replica_that_does_not_read_goes_when_the_stream_grows() {
     // The head of the data set, and no more.
     assert_eq!(deaf.read(&mut [0; 1]).unwrap(), 1);
     wait_until("it is online", || middle.info("slave0").contains("state=online"));
+    // A diskless master begins to stream at the first REPLCONF ACK, which cron sends.
+    wait_until("the stream flows", || {
+        client.ask(&["SET", "k", "v"]);
+        middle.ask(&["GET", "k"]) == bulk("v")
+    });
     // From now on nobody looks by the clock.
     assert_eq!(middle.ask(&["DEBUG", "PAUSE-CRON", "1"]), status("OK"));
     let value = "x".repeat(100_000);

@@ -110,33 +110,47 @@ pub fn decode(lua: &Lua, text: &[u8], settings: &Settings) -> Result<Value, Fail
                     other => reader.refuse("the end", &other),
                 };
             };
-            let next = reader.next();
-            match last {
-                Open::Object(table, key) => {
-                    table.raw_set(lua.create_string(key)?, value)?;
-                    match next {
-                        Token::ObjectEnd => value = Value::Table(table),
-                        Token::Comma => {
-                            let name = reader.next();
-                            let key = reader.key(name)?;
-                            open.push(Open::Object(table, key));
-                            token = reader.next();
-                            continue 'values;
-                        }
-                        other => return reader.refuse("comma or object end", &other),
-                    }
+            match last.take(lua, value, &mut reader)? {
+                Taken::Whole(table) => value = table,
+                Taken::Open(last) => {
+                    open.push(last);
+                    token = reader.next();
+                    continue 'values;
                 }
-                Open::Array(table, index) => {
-                    table.raw_set(index + 1, value)?;
-                    match next {
-                        Token::ArrayEnd => value = Value::Table(table),
-                        Token::Comma => {
-                            open.push(Open::Array(table, index + 1));
-                            token = reader.next();
-                            continue 'values;
-                        }
-                        other => return reader.refuse("comma or array end", &other),
+            }
+        }
+    }
+}
+
+/// What became of a table that has taken a value.
+enum Taken {
+    Whole(Value),
+    /// A comma followed: it waits for one more.
+    Open(Open),
+}
+
+impl Open {
+    fn take(self, lua: &Lua, value: Value, reader: &mut Reader<'_>) -> Result<Taken, Fail> {
+        let next = reader.next();
+        match self {
+            Open::Object(table, key) => {
+                table.raw_set(lua.create_string(key)?, value)?;
+                match next {
+                    Token::ObjectEnd => Ok(Taken::Whole(Value::Table(table))),
+                    Token::Comma => {
+                        let name = reader.next();
+                        let key = reader.key(name)?;
+                        Ok(Taken::Open(Open::Object(table, key)))
                     }
+                    other => reader.refuse("comma or object end", &other),
+                }
+            }
+            Open::Array(table, index) => {
+                table.raw_set(index + 1, value)?;
+                match next {
+                    Token::ArrayEnd => Ok(Taken::Whole(Value::Table(table))),
+                    Token::Comma => Ok(Taken::Open(Open::Array(table, index + 1))),
+                    other => reader.refuse("comma or array end", &other),
                 }
             }
         }
